@@ -1,0 +1,30 @@
+/* base/decimal.h: decimal numbers both ways, exactly as Go's strconv gives them.
+ *
+ * Pure functions; thread-safe; independent of the locale. Implemented over <charconv> in decimal.cc. */
+#pragma once
+#include "base/str.h"
+
+/* Go's strconv.ParseFloat(s, 64) minus the forms that Prometheus's exposition parsers refuse: decimal and
+ * hexadecimal floats, "Inf", "+Inf", "infinity", "NaN" in any case, an explicit plus. `1e-400` is 0, `1e400` is an error
+ * (range), underscores and "nan(1)" are errors. A NaN result has Prometheus's normal NaN bits (0x7ff8000000000001).
+ * False when s is not such a number; *v is then untouched. */
+MUST_CHECK bool decimal_parse(struct str s, double *v);
+
+/* Why decimal_parse() refused, in Go's words: "invalid syntax" or "value out of range". */
+const char *decimal_refusal(struct str s);
+
+/* The fast path of the exposition parsers: as decimal_parse(), but reads the longest number-like prefix of [p, end)
+ * up to a space, tab, newline, '#' or end, and returns the byte after it; NULL when it is not a number. */
+const char *decimal_scan(const char *p, const char *end, double *v);
+
+#define DECIMAL_BYTES_MAX 352 /* the longest fixed form: 1.7976931348623157e308 has 309 digits, tiny ones 340 */
+
+/* Go's strconv.FormatFloat(v, 'f', -1, 64): shortest digits that read back, never an exponent. "NaN", "+Inf", "-Inf".
+ * This is how the HTTP API and the UI print sample values. Returns the length; not NUL-terminated. */
+size_t decimal_format_fixed(double v, char *out);
+/* FormatFloat(v, 'g', -1, 64): exponent when < -4 || >= 21. How PromQL's printer shows numbers is 'f', logs use 'g'. */
+size_t decimal_format_general(double v, char *out);
+/* FormatFloat(v, 'e', -1, 64), as the alerts API prints values: 1e+00. */
+size_t decimal_format_exp(double v, char *out);
+/* Go's %g with a precision (digits > 0), as templates' humanize uses "%.4g". */
+size_t decimal_format_precision(double v, int digits, char *out);
