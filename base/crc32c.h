@@ -6,3 +6,5 @@
 #include "base/str.h"
 
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
+/* The table version, always: what the wide ones are compared with. */
+uint32_t crc32c_plain(uint32_t crc, const void *p, size_t n);
