@@ -1,13 +1,16 @@
-/* base/conf.h: YAML files walked by const tables: keys, types, defaults, checks; and written back as Go would.
+/* base/conf.h: YAML files walked by const tables: keys, types, defaults, checks; and written back
+ * as Go would.
  *
- * A part describes each of its structs by one table: a row per key with its place in the struct. conf_load() parses the
- * text (YAML 1.1 as Go's yaml.v2 resolves it: anchors, merge keys, bounded aliases), fills the struct and refuses unknown keys,
- * duplicates and bad values with one line: "line 12: scrape_configs[0].scrape_interval: not a valid duration
- * string: "x"" (the caller puts the file's name in front). conf_write() renders a struct as `/api/v1/status/config` shows it.
+ * A part describes each of its structs by one table: a row per key with its place in the struct.
+ * conf_load() parses the text (YAML 1.1 as Go's yaml.v2 resolves it: anchors, merge keys, bounded
+ * aliases), fills the struct and refuses unknown keys, duplicates and bad values with one line:
+ * "line 12: scrape_configs[0].scrape_interval: not a valid duration string: "x"" (the caller puts
+ * the file's name in front). conf_write() renders a struct as `/api/v1/status/config` shows it.
  * Rows stand in the order in which Prometheus renders the keys.
  *
- * Everything loaded lives in a conf_pool, which is reference counted and freed as a whole: who keeps a pointer into a configuration
- * holds a reference. Loading has one owner thread; what is loaded is immutable and may be read by any thread. */
+ * Everything loaded lives in a conf_pool, which is reference counted and freed as a whole: who
+ * keeps a pointer into a configuration holds a reference. Loading has one owner thread; what is
+ * loaded is immutable and may be read by any thread. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
@@ -54,20 +57,24 @@ enum conf_type {
     CONF_STRUCT_PTR,  /* pointer to it, NULL when the key is absent */
     CONF_INLINE,      /* embedded, its keys stand among ours; `key` is NULL */
     CONF_STRUCTS,     /* CONF_LIST of the struct of `table` */
-    CONF_NAMED,       /* a mapping of names to structs: CONF_LIST; each struct starts with struct str name */
-    CONF_NAMED_SECRETS, /* a mapping of names to lists of secrets: CONF_LIST of { struct str name; struct conf_secrets } */
-    CONF_ANY,         /* struct conf_node *: any YAML */
-    CONF_IGNORED      /* accepted, kept nowhere */
+    CONF_NAMED, /* a mapping of names to structs: CONF_LIST; each struct starts with struct str name
+                 */
+    CONF_NAMED_SECRETS, /* a mapping of names to lists of secrets: CONF_LIST of { struct str name;
+                           struct conf_secrets } */
+    CONF_ANY,           /* struct conf_node *: any YAML */
+    CONF_IGNORED        /* accepted, kept nowhere */
 };
 
 enum conf_flags {
-    CONF_OMITEMPTY = 1,  /* not written when zero, as Go's omitempty */
-    CONF_FLOW = 2,       /* a list written as [a, b] */
-    CONF_CLEAN = 4,      /* CONF_STRUCT: a given block starts from zero instead of its defaults */
-    CONF_HIDDEN = 8,     /* never written */
+    CONF_OMITEMPTY = 1, /* not written when zero, as Go's omitempty */
+    CONF_FLOW = 2,      /* a list written as [a, b] */
+    CONF_CLEAN = 4,     /* CONF_STRUCT: a given block starts from zero instead of its defaults */
+    CONF_HIDDEN = 8,    /* never written */
     CONF_DEPRECATED = 16,
-    CONF_UNBUILT = 32,   /* understood, without effect yet: conf_unbuilt_each() names it when given */
-    CONF_LABEL_NAME = 64 /* CONF_MAP, CONF_STRS: names must be label names under UTF-8 (not empty, well-formed) */
+    CONF_UNBUILT = 32, /* understood, without effect yet: conf_unbuilt_each() names it when given */
+    CONF_LABEL_NAME = 64, /* CONF_MAP, CONF_STRS: names must be label names under UTF-8 (not empty,
+                             well-formed) */
+    CONF_NOCASE = 128     /* CONF_ENUM: upper and lower case are the same */
 };
 
 struct conf_table;
@@ -83,49 +90,55 @@ struct conf_row {
     const char *dflt; /* as one would write it in the file; NULL: zero */
     const struct conf_table *table;
     const char *const *names; /* CONF_ENUM: NULL-terminated; "" stands for "not given" */
-    const char *bad;          /* CONF_ENUM: what to say, with one %.*s for the value; lists: for a null entry */
+    const char
+        *bad; /* CONF_ENUM: what to say, with one %.*s for the value; lists: for a null entry */
     conf_check_fn check;
 };
 
 struct conf_table {
-    const char *type;  /* how unknown keys name it: "field x not found in type config.plain" */
-    size_t bytes;      /* of the struct */
+    const char *type; /* how unknown keys name it: "field x not found in type config.plain" */
+    size_t bytes;     /* of the struct */
     const struct conf_row *rows;
     size_t rows_nr;
-    void (*init)(void *obj);  /* after the rows' defaults; may be NULL */
-    conf_check_fn check;      /* after all keys were read; may be NULL */
-    size_t line_at;           /* offset of a uint32_t that gets the line, 0: none */
+    void (*init)(void *obj); /* after the rows' defaults; may be NULL */
+    conf_check_fn check;     /* after all keys were read; may be NULL */
+    size_t line_at; /* CONF_LINE_AT() of the uint32_t that gets the line of the block; 0: none */
+    bool open;      /* unknown keys are no error */
 };
 
-#define CONF_ROWS(array) .rows = (array), .rows_nr = ARRAY_LEN(array)
+#define CONF_LINE_AT(struct_, field_) (offsetof(struct_, field_) + 1)
+#define CONF_ROWS(array)              .rows = (array), .rows_nr = ARRAY_LEN(array)
 
-/* Fills obj (table->bytes, any content) with defaults and then the text's keys. False: ERR_INVALID (ERR_LIMIT for size), the
- * pool may hold leftovers. `arg` is for check functions, by conf_arg(). An empty text gives the defaults without
- * calling table->check. */
-MUST_CHECK bool conf_load(struct conf_pool *pool, struct str text, const struct conf_table *table, void *obj, void *arg,
-                          struct error *err);
+/* Fills obj (table->bytes, any content) with defaults and then the text's keys. False: ERR_INVALID
+ * (ERR_LIMIT for size), the pool may hold leftovers. `arg` is for check functions, by conf_arg().
+ * An empty text gives the defaults without calling table->check. */
+MUST_CHECK bool conf_load(struct conf_pool *pool, struct str text, const struct conf_table *table,
+                          void *obj, void *arg, struct error *err);
 /* Only the defaults, as if the block were given empty but without checks. */
 void conf_defaults(struct conf_pool *pool, const struct conf_table *table, void *obj);
 
 /* For check functions. */
 void *conf_arg(const struct conf *c);
 struct conf_pool *conf_pool_of(const struct conf *c);
-/* Names the key inside the struct at hand that an error of a table's check is about, so that its line is given. */
+/* Names the key inside the struct at hand that an error of a table's check is about, so that its
+ * line is given. */
 void conf_blame(struct conf *c, const char *key);
 /* True when the mapping at hand has this key (null counts). */
 bool conf_has(const struct conf *c, const char *key);
 /* Line of the struct at hand. */
 uint32_t conf_line(const struct conf *c);
 
-/* Makes every CONF_PATH and CONF_PATHS of obj relative to dir, cleaned; empty and absolute ones stay. */
-void conf_relocate(struct conf_pool *pool, const struct conf_table *table, void *obj, struct str dir);
+/* Makes every CONF_PATH and CONF_PATHS of obj relative to dir, cleaned; empty and absolute ones
+ * stay. */
+void
+conf_relocate(struct conf_pool *pool, const struct conf_table *table, void *obj, struct str dir);
 
 /* Appends obj as YAML, in Go's style. */
 void conf_write(const struct conf_table *table, const void *obj, struct buf *out);
 
 /* Calls fn for every row flagged CONF_UNBUILT whose value is not zero, with the path of keys. */
-void conf_unbuilt_each(const struct conf_table *table, const void *obj, void (*fn)(void *arg, const char *path),
-                       void *arg);
+void conf_unbuilt_each(const struct conf_table *table, const void *obj,
+                       void (*fn)(void *arg, const char *path), void *arg);
 
 /* The URL with a password replaced by xxxxx. */
 void conf_url_redacted(const struct conf_url *url, struct buf *out);

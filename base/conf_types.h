@@ -1,7 +1,8 @@
 /* base/conf_types.h: the values of which loaded configurations are made.
  *
- * Plain data without owners of their own: everything points into the conf_pool that the file was loaded into (see
- * base/conf.h) and is immutable once loading is done. Zero is the empty value of each. */
+ * Plain data without owners of their own: everything points into the conf_pool that the file was
+ * loaded into (see base/conf.h) and is immutable once loading is done. Zero is the empty value of
+ * each. */
 #pragma once
 #include "base/secret.h"
 #include "base/str.h"
@@ -10,11 +11,11 @@
 enum conf_tri { CONF_UNSET, CONF_NO, CONF_YES };
 
 /* A list; `items` is one array. `given` tells "[]" from "not there". */
-#define CONF_LIST(item_type)                                                                       \
-    struct {                                                                                       \
-        item_type *items;                                                                          \
-        size_t nr;                                                                                 \
-        bool given;                                                                                \
+#define CONF_LIST(item_type) \
+    struct {                 \
+        item_type *items;    \
+        size_t nr;           \
+        bool given;          \
     }
 
 struct conf_strs {
@@ -52,7 +53,8 @@ struct conf_multimap {
     bool given;
 };
 
-/* A URL that Go's net/url accepts. `text` is as written and may hold a password: print conf_url_redacted(). */
+/* A URL that Go's net/url accepts. `text` is as written and may hold a password: print
+ * conf_url_redacted(). */
 struct conf_url {
     struct str text;
     struct str scheme, host; /* lower-case scheme; host with port */

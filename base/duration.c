@@ -42,7 +42,8 @@ digits_value(struct str s, uint64_t *v)
 {
     *v = 0;
     for (size_t i = 0; i < s.n; i++)
-        if (__builtin_mul_overflow(*v, 10u, v) || __builtin_add_overflow(*v, (uint64_t)(s.p[i] - '0'), v))
+        if (__builtin_mul_overflow(*v, 10u, v) ||
+            __builtin_add_overflow(*v, (uint64_t)(s.p[i] - '0'), v))
             return false;
     return true;
 }
@@ -81,7 +82,8 @@ unit_find(struct str name)
     return i;
 }
 
-/* One number with its unit from the front of *rest; *after is the first unit that may still come. */
+/* One number with its unit from the front of *rest; *after is the first unit that may still come.
+ */
 static bool
 duration_part(struct str text, struct str *rest, size_t *after, int64_t *ms, struct error *err)
 {
@@ -143,7 +145,8 @@ duration_text(int64_t ms, char out[DURATION_TEXT_MAX])
         uint64_t unit = (uint64_t)units[i].ms;
         if (left < unit || (units[i].exact && left % unit != 0))
             continue;
-        n += (size_t)snprintf(out + n, DURATION_TEXT_MAX - n, "%" PRIu64 "%s", left / unit, units[i].name);
+        n += (size_t)snprintf(out + n, DURATION_TEXT_MAX - n, "%" PRIu64 "%s", left / unit,
+                              units[i].name);
         left %= unit;
     }
     return out;

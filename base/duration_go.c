@@ -1,4 +1,5 @@
-/* Go's own notation: a sign, then decimal numbers with units in any order. Nanoseconds; fractions are cut there. */
+/* Go's own notation: a sign, then decimal numbers with units in any order. Nanoseconds; fractions
+ * are cut there. */
 #include "base/duration.h"
 
 #include <inttypes.h>
@@ -10,14 +11,9 @@ static const struct {
     const char *name;
     uint64_t ns;
 } units[] = {
-    { "ns", 1 },
-    { "us", 1000 },
-    { "\xc2\xb5s", 1000 }, /* U+00B5, micro sign */
-    { "\xce\xbcs", 1000 }, /* U+03BC, Greek mu */
-    { "ms", 1000000 },
-    { "s", 1000000000 },
-    { "m", 60000000000 },
-    { "h", 3600000000000 },
+    { "ns", 1 },           { "us", 1000 },      { "\xc2\xb5s", 1000 }, /* U+00B5, micro sign */
+    { "\xce\xbcs", 1000 },                                             /* U+03BC, Greek mu */
+    { "ms", 1000000 },     { "s", 1000000000 }, { "m", 60000000000 },  { "h", 3600000000000 },
 };
 
 #define NS_MAX (1ull << 63)
@@ -150,7 +146,8 @@ put_fraction(uint64_t v, int digits, char *out)
 
     for (int i = 0; i < digits; i++)
         scale *= 10;
-    size_t n = (size_t)snprintf(out, DURATION_TEXT_MAX, "%" PRIu64 ".%0*" PRIu64, v / scale, digits, v % scale);
+    size_t n = (size_t)snprintf(out, DURATION_TEXT_MAX, "%" PRIu64 ".%0*" PRIu64, v / scale, digits,
+                                v % scale);
     while (n > 0 && out[n - 1] == '0')
         n--;
     if (n > 0 && out[n - 1] == '.')

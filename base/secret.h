@@ -1,8 +1,8 @@
 /* base/secret.h: a string that must not be shown: passwords, tokens, private keys.
  *
- * A type of its own, so that no printer takes it by mistake: whoever needs the bytes says secret_reveal(), and only
- * code that sends credentials does. Everything else prints secret_text(). Borrowed like a str; the owner is the
- * memory it was loaded into. */
+ * A type of its own, so that no printer takes it by mistake: whoever needs the bytes says
+ * secret_reveal(), and only code that sends credentials does. Everything else prints secret_text().
+ * Borrowed like a str; the owner is the memory it was loaded into. */
 #pragma once
 #include "base/str.h"
 

@@ -128,9 +128,13 @@ units_bytes_text(int64_t bytes, char out[UNITS_TEXT_MAX])
         parts[nr++] = bytes % 1024;
         bytes /= 1024;
     } while (bytes != 0);
-    for (int i = nr - 1; i >= 0; i--)
-        if (parts[i] != 0 || nr == 1)
-            n += (size_t)snprintf(out + n, UNITS_TEXT_MAX - n, i == 0 ? "%" PRId64 "B" : "%" PRId64 "%ciB",
-                                  parts[i], prefixes[i]);
+    for (int i = nr - 1; i >= 0; i--) {
+        if (parts[i] == 0 && nr > 1)
+            continue;
+        n += (size_t)snprintf(out + n, UNITS_TEXT_MAX - n, "%" PRId64, parts[i]);
+        if (i > 0)
+            n += (size_t)snprintf(out + n, UNITS_TEXT_MAX - n, "%ci", prefixes[i]);
+        n += (size_t)snprintf(out + n, UNITS_TEXT_MAX - n, "B");
+    }
     return out;
 }
