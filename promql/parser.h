@@ -8,7 +8,7 @@
 
 #define PROMQL_TEXT_BYTES_MAX (16u << 20)
 /* Errors after this many are not collected. */
-#define PROMQL_ERRORS_MAX     100
+#define PROMQL_ERRORS_MAX     100000
 
 /* What a feature flag switches on. All false is what a server does by default, except for
  * duration_expressions, which a server always has on. */
@@ -27,6 +27,7 @@ struct promql_error {
 
 struct promql_errors {
     struct promql_error *items; /* in the order found, in the arena */
+    size_t max;                 /* collect no more than that; 0 stands for PROMQL_ERRORS_MAX */
     size_t nr, cap;
 };
 
