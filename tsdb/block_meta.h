@@ -23,7 +23,7 @@ struct block_meta {
     struct block_id id;
     int64_t min_ms, max_ms; /* max_ms is exclusive, as in the file */
     uint64_t samples_nr, float_samples_nr, histogram_samples_nr, series_nr, chunks_nr,
-        tombstones_nr, bytes;
+        tombstones_nr;
     int level;
     struct block_id *sources; /* sorted */
     size_t sources_nr;
