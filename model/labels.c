@@ -1,6 +1,7 @@
 #include "model/labels.h"
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/quote.h"
 
@@ -202,35 +203,6 @@ labels_print_metric(struct labels ls, struct buf *out)
     buf_byte(out, '}');
 }
 
-static bool
-json_plain(char c)
-{
-    return (uint8_t)c >= ' ' && c != '"' && c != '\\';
-}
-
-static void
-json_str(struct str text, struct buf *out)
-{
-    static const char named[] = "\"\\\n\r\t", letters[] = "\"\\nrt";
-
-    buf_byte(out, '"');
-    for (size_t i = 0; i < text.n;) {
-        size_t from = i;
-        while (i < text.n && json_plain(text.p[i]))
-            i++;
-        buf_add(out, text.p + from, i - from);
-        if (i == text.n)
-            break;
-        char c = text.p[i++];
-        const char *hit = c == '\0' ? NULL : strchr(named, c);
-        if (hit != NULL)
-            buf_printf(out, "\\%c", letters[hit - named]);
-        else
-            buf_printf(out, "\\u%04x", (uint8_t)c);
-    }
-    buf_byte(out, '"');
-}
-
 void
 labels_json(struct labels ls, struct buf *out)
 {
@@ -238,9 +210,9 @@ labels_json(struct labels ls, struct buf *out)
     for (size_t i = 0; i < ls.nr; i++) {
         if (i > 0)
             buf_byte(out, ',');
-        json_str(ls.v[i].name, out);
+        json_quote(out, ls.v[i].name, false);
         buf_byte(out, ':');
-        json_str(ls.v[i].value, out);
+        json_quote(out, ls.v[i].value, false);
     }
     buf_byte(out, '}');
 }

@@ -29,7 +29,7 @@ enum {
     SHARD_LOG = 4,
     SHARDS_NR = 1 << SHARD_LOG,
     UNIT_BYTES = 4,
-    PAGE_LOG = 14, /* units in a page: 64 KiB */
+    PAGE_LOG = 12, /* units in a page: 16 KiB */
     PAGE_UNITS = 1 << PAGE_LOG,
     PAGES_MAX = 1 << (32 - PAGE_LOG),
     HASH_AT = 4,
