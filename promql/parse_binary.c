@@ -58,9 +58,9 @@ parse_group(struct parser *p, struct vector_matching *m)
     else
         return true;
     /* A parenthesis here always opens the labels, also in `a * on(b) group_left (c)`. */
-    if (parse_peek(p)->type != TOKEN_LEFT_PAREN)
-        return true;
-    return parse_grouping(p, &m->include, &m->include_nr);
+    const struct token *t = parse_peek(p);
+    bool omitted = t->type != TOKEN_LEFT_PAREN && parse_starts_expr(t);
+    return omitted || parse_grouping(p, &m->include, &m->include_nr);
 }
 
 bool

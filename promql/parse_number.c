@@ -116,7 +116,8 @@ parse_seconds_to_ms(double seconds)
 {
     double ns = round(seconds * 1e9);
 
+    /* NaN becomes the least duration, as in Prometheus on the machines that people use. */
     if (!(fabs(ns) < 9223372036854775808.0))
-        return ns < 0 ? INT64_MIN / 1000000 : INT64_MAX / 1000000;
+        return ns > 0 ? INT64_MAX / 1000000 : INT64_MIN / 1000000;
     return (int64_t)ns / 1000000;
 }

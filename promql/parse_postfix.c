@@ -168,10 +168,10 @@ parse_span(struct parser *p, struct span *span)
     parse_peek(p); /* what follows is read before the value is judged */
     if (e->kind != EXPR_NUMBER)
         span->expr = e;
-    else if (e->number.v > 0)
-        span->ms = parse_seconds_to_ms(e->number.v);
-    else
+    else if (e->number.v <= 0)
         parse_error(p, e->pos, "duration must be greater than 0");
+    else
+        span->ms = parse_seconds_to_ms(e->number.v);
     return true;
 }
 

@@ -102,6 +102,18 @@ struct matchers_list {
     size_t nr, cap;
 };
 
+/* matcher_init() compiles with anchors around the text; here it is tried by itself, so that `a)(b`
+ * is refused, and in the words that clients know: without the anchors. */
+static bool
+expression_compiles(enum match_type type, struct str value, struct error *err)
+{
+    if (type != MATCH_RE && type != MATCH_NRE)
+        return true;
+    struct regex *re = regex_compile(value, 0, err);
+    regex_unref(re);
+    return re != NULL;
+}
+
 /* Makes a matcher; one whose expression does not compile is reported and left out. */
 static void
 add_matcher(struct parser *p, struct matchers_list *list, enum match_type type, struct str name,
@@ -110,7 +122,8 @@ add_matcher(struct parser *p, struct matchers_list *list, enum match_type type, 
     struct error err = { 0 };
     struct matcher m;
 
-    if (!matcher_init(&m, type, name, value, p->arena, &err)) {
+    if (!expression_compiles(type, value, &err) ||
+        !matcher_init(&m, type, name, value, p->arena, &err)) {
         parse_error(p, pos, "%s", error_text(&err));
         error_clear(&err);
         return;
