@@ -135,7 +135,7 @@ is_sign(const struct token *t)
 }
 
 static struct expr *
-parse_operand_inner(struct parser *p)
+parse_operand(struct parser *p)
 {
     const struct token *t = parse_peek(p);
 
@@ -160,16 +160,6 @@ parse_operand_inner(struct parser *p)
     default:
         return NULL;
     }
-}
-
-static struct expr *
-parse_operand(struct parser *p)
-{
-    if (!parse_enter(p))
-        return NULL;
-    struct expr *e = parse_operand_inner(p);
-    parse_leave(p);
-    return e;
 }
 
 static struct expr *
@@ -206,7 +196,11 @@ parse_rest(struct parser *p, struct expr *lhs, int precedence_min)
 struct expr *
 parse_duration(struct parser *p, int precedence_min)
 {
-    return parse_rest(p, parse_operand(p), precedence_min);
+    if (!parse_enter(p))
+        return NULL;
+    struct expr *e = parse_rest(p, parse_operand(p), precedence_min);
+    parse_leave(p);
+    return e;
 }
 
 /* Behind `offset`, a duration ends where it can, so that `foo offset 5m + bar` adds bar: only

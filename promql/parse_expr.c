@@ -121,40 +121,42 @@ parse_operand(struct parser *p)
 {
     struct expr *e;
 
-    if (!parse_enter(p))
-        return NULL;
     if (is_sign(parse_peek(p))) {
         struct token sign = parse_take(p);
+
         e = parse_expr(p, promql_operators[OP_MUL].precedence + 1);
-        if (e != NULL)
-            e = apply_sign(p, &sign, e);
-    } else {
-        e = parse_primary(p);
-        if (e != NULL)
-            e = parse_postfix(p, e);
+        return e == NULL ? NULL : apply_sign(p, &sign, e);
     }
-    parse_leave(p);
-    return e;
+    e = parse_primary(p);
+    return e == NULL ? NULL : parse_postfix(p, e);
+}
+
+/* The operator that was just taken, and its right side. */
+static struct expr *
+parse_right(struct parser *p, const struct operator_row *row, struct expr *lhs)
+{
+    struct binary_expr modifiers = { 0 };
+
+    if (!parse_modifiers(p, &modifiers))
+        return NULL;
+    struct expr *rhs = parse_expr(p, row->right ? row->precedence : row->precedence + 1);
+    return rhs == NULL ? NULL : binary_new(p, row->op, &modifiers, lhs, rhs);
 }
 
 struct expr *
 parse_expr(struct parser *p, int precedence_min)
 {
-    struct expr *lhs = parse_operand(p);
-
-    while (lhs != NULL && parse_peek(p)->type == TOKEN_OPERATOR) {
+    if (!parse_enter(p))
+        return NULL;
+    struct expr *e = parse_operand(p);
+    while (e != NULL && parse_peek(p)->type == TOKEN_OPERATOR) {
         const struct operator_row *row = &promql_operators[p->token.op];
-        struct binary_expr modifiers = { 0 };
 
         if (row->precedence < precedence_min)
             break;
         parse_take(p);
-        if (!parse_modifiers(p, &modifiers))
-            return NULL;
-        struct expr *rhs = parse_expr(p, row->right ? row->precedence : row->precedence + 1);
-        if (rhs == NULL)
-            return NULL;
-        lhs = binary_new(p, row->op, &modifiers, lhs, rhs);
+        e = parse_right(p, row, e);
     }
-    return lhs;
+    parse_leave(p);
+    return e;
 }

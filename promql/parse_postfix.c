@@ -43,6 +43,7 @@ parse_offset(struct parser *p, struct expr *e)
     } else {
         shift->offset_expr = duration;
         shift->offset_set = true;
+        parse_adopt(e, duration);
     }
     e->pos.end = p->last_closing;
     return true;
@@ -219,6 +220,8 @@ parse_subquery(struct parser *p, struct expr *inner, const struct span *range)
                                           .step_ms = step.ms,
                                           .step_expr = step.expr };
     parse_adopt(e, inner);
+    parse_adopt(e, range->expr);
+    parse_adopt(e, step.expr);
     return e;
 }
 

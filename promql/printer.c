@@ -152,12 +152,26 @@ print_at(struct buf *out, const struct time_shift *shift)
         buf_c(out, " @ end()");
 }
 
+/* `offset --5 + 3` is one expression by its second sign, which is not kept: parentheses hold it
+ * together. */
+static bool
+needs_parens(const struct expr *offset)
+{
+    const struct duration_expr *d = &offset->duration;
+
+    return !d->wrapped && d->lhs != NULL && d->op != OP_MIN_OF && d->op != OP_MAX_OF;
+}
+
 static void
 print_offset(struct printer *pr, const struct time_shift *shift)
 {
     if (shift->offset_expr != NULL) {
-        buf_c(pr->out, " offset ");
+        bool parens = needs_parens(shift->offset_expr);
+
+        buf_c(pr->out, parens ? " offset (" : " offset ");
         print(pr, shift->offset_expr);
+        if (parens)
+            buf_byte(pr->out, ')');
     } else if (shift->offset_set) {
         buf_c(pr->out, " offset ");
         duration_print(shift->offset_ms, pr->out);
