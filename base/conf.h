@@ -136,6 +136,9 @@ conf_relocate(struct conf_pool *pool, const struct conf_table *table, void *obj,
 /* Appends obj as YAML, in Go's style. */
 void conf_write(const struct conf_table *table, const void *obj, struct buf *out);
 
+/* True when every value of the struct is Go's zero, as after a null block. */
+bool conf_zero(const struct conf_table *table, const void *obj);
+
 /* Calls fn for every row flagged CONF_UNBUILT whose value is not zero, with the path of keys. */
 void conf_unbuilt_each(const struct conf_table *table, const void *obj,
                        void (*fn)(void *arg, const char *path), void *arg);

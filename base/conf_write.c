@@ -144,8 +144,8 @@ emit_list_end(yaml_emitter_t *e)
     emit(e, yaml_sequence_end_event_initialize(&event), &event);
 }
 
-static bool
-table_zero(const struct conf_table *table, const void *obj)
+bool
+conf_zero(const struct conf_table *table, const void *obj)
 {
     for (size_t i = 0; i < table->rows_nr; i++)
         if (!conf_row_zero(&table->rows[i], (const char *)obj + table->rows[i].offset))
@@ -167,7 +167,7 @@ conf_row_zero(const struct conf_row *row, const void *value)
         return !((const struct conf_url *)value)->given;
     case CONF_STRUCT:
     case CONF_INLINE:
-        return table_zero(row->table, value);
+        return conf_zero(row->table, value);
     case CONF_FLOAT:
         return *(const double *)value == 0;
     case CONF_STRS:

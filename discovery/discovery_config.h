@@ -1,21 +1,24 @@
-/* discovery/discovery_config.h: the *_sd_configs and static_configs of a section, one struct per mechanism.
+/* discovery/discovery_config.h: the *_sd_configs and static_configs of a section, one struct per
+ * mechanism.
  *
- * static, file and http are what the server can run today; the others are understood and checked so that any valid file is
- * accepted and any invalid one refused, and discovery_config_unbuilt() names those in use. A section that has targets embeds
- * struct discovery_config and includes discovery_config_table with CONF_INLINE. Immutable; lives in the file's conf_pool. */
+ * static, file and http are what the server can run today; the others are understood and checked so
+ * that any valid file is accepted and any invalid one refused, and discovery_config_unbuilt() names
+ * those in use. A section that has targets embeds struct discovery_config and includes
+ * discovery_config_table with CONF_INLINE. Immutable; lives in the file's conf_pool. */
 #pragma once
 #include "base/http_client_config.h"
 #include "model/labels.h"
 
 /* One element of static_configs. Its "source" is its index. */
 struct static_sd_config {
-    struct conf_strs targets;   /* host:port each; __address__ */
-    struct conf_map label_map;  /* as written */
-    struct labels labels;       /* the same, without empty values */
+    struct conf_strs targets;  /* host:port each; __address__ */
+    struct conf_map label_map; /* as written */
+    struct labels labels;      /* the same, without empty values */
 };
 
 struct file_sd_config {
-    struct conf_strs files; /* globs with * in the last element only, relative to the working directory */
+    struct conf_strs
+        files; /* globs with * in the last element only, relative to the working directory */
     int64_t refresh_interval_ms;
 };
 
@@ -100,7 +103,8 @@ struct discovery_config {
 
 extern const struct conf_table discovery_config_table;
 
-/* For sections without relabelling: a static target that holds a '/' is most likely a URL, and is refused. */
+/* For sections without relabelling: a static target that holds a '/' is most likely a URL, and is
+ * refused. */
 MUST_CHECK bool discovery_config_check_targets(const struct discovery_config *d, struct error *err);
 
 /* Labels in the pool, sorted, without empty values. */

@@ -1,7 +1,9 @@
-/* rules/rule_file.h: one rule file: groups of recording and alerting rules, parsed and checked with line numbers.
+/* rules/rule_file.h: one rule file: groups of recording and alerting rules, parsed and checked with
+ * line numbers.
  *
- * Expressions are checked by promql/parser.h and kept as text; who evaluates parses them again into an arena of his own.
- * Everything is immutable and belongs to the rule_file; not thread-safe while loading. */
+ * Expressions are checked by promql/parser.h and kept as text; who evaluates parses them again into
+ * an arena of his own. Everything is immutable and belongs to the rule_file; not thread-safe while
+ * loading. */
 #pragma once
 #include "base/conf.h"
 #include "base/io.h"
@@ -36,14 +38,17 @@ struct rule_file {
 struct rule_file_options {
     bool legacy_names;   /* label names are checked by the legacy scheme */
     bool ignore_unknown; /* unknown keys are no error (promtool) */
-    const struct promql_parser_options *parser; /* which experimental functions are on; NULL: default */
+    const struct promql_parse_options
+        *parser; /* which experimental functions are on; NULL: default */
 };
 
-/* Reads and checks a file. False: `err` says the first thing wrong ("file.yml: 3:9: group "x", rule 0, ..."). rule_file_free()
- * accepts NULL. */
-MUST_CHECK bool rule_file_load(const struct io *io, const char *path, const struct rule_file_options *options,
-                               struct rule_file **file, struct error *err);
+/* Reads and checks a file. False: `err` says the first thing wrong ("file.yml: 3:9: group "x", rule
+ * 0, ..."). rule_file_free() accepts NULL. */
+MUST_CHECK bool
+rule_file_load(const struct io *io, const char *path, const struct rule_file_options *options,
+               struct rule_file **file, struct error *err);
 /* The same for a text in memory; name is for messages. */
-MUST_CHECK bool rule_file_parse(struct str text, const char *name, const struct rule_file_options *options,
-                                struct rule_file **file, struct error *err);
+MUST_CHECK bool
+rule_file_parse(struct str text, const char *name, const struct rule_file_options *options,
+                struct rule_file **file, struct error *err);
 void rule_file_free(struct rule_file *file);

@@ -1,6 +1,7 @@
 /* rules/rules_config.h: the section `alerting`, and `rule_files`.
  *
- * Immutable after loading; lives in the file's conf_pool. Rule files themselves are rules/rule_file.h. */
+ * Immutable after loading; lives in the file's conf_pool. Rule files themselves are
+ * rules/rule_file.h. */
 #pragma once
 #include "base/http_client_config.h"
 #include "discovery/discovery_config.h"
@@ -35,8 +36,9 @@ extern const struct conf_table alerting_config_table;
 extern const struct conf_table sigv4_config_table;
 
 /* Compiles and checks the relabelling under the global name scheme (enum name_scheme). */
-MUST_CHECK bool alerting_config_complete(struct conf_pool *pool, struct alerting_config *a, int name_scheme,
-                                         struct error *err);
+MUST_CHECK bool alerting_config_complete(struct conf_pool *pool, struct alerting_config *a,
+                                         int name_scheme, struct error *err);
 
-/* True for a glob that rule_files and scrape_config_files accept: * only in the last path element. */
+/* True for a glob that rule_files and scrape_config_files accept: * only in the last path element.
+ */
 bool rules_config_glob_valid(struct str pattern);

@@ -1,19 +1,21 @@
-/* scrape/scrape_config.h: the sections `global` and `scrape_configs`, and files named by `scrape_config_files`.
+/* scrape/scrape_config.h: the sections `global` and `scrape_configs`, and files named by
+ * `scrape_config_files`.
  *
- * After loading every job is complete: what it left out has been taken from global, limits and schemes are checked, paths are
- * relative to the working directory. All structs are immutable and live in the conf_pool of their file: a scrape pool that
- * keeps a `const struct scrape_config *` holds a conf_pool_ref() on config's pool (cmd/config.h), so a reload just swaps pointers. */
+ * After loading every job is complete: what it left out has been taken from global, limits and
+ * schemes are checked, paths are relative to the working directory. All structs are immutable and
+ * live in the conf_pool of their file: a scrape pool that keeps a `const struct scrape_config *`
+ * holds a conf_pool_ref() on config's pool (cmd/config.h), so a reload just swaps pointers. */
 #pragma once
 #include "base/http_client_config.h"
 #include "discovery/discovery_config.h"
 #include "model/relabel_config.h"
 
 enum scrape_protocol {
-    SCRAPE_PROTO,           /* PrometheusProto: delimited protobuf */
-    SCRAPE_OPENMETRICS_0,   /* OpenMetricsText0.0.1 */
-    SCRAPE_OPENMETRICS_1,   /* OpenMetricsText1.0.0 */
-    SCRAPE_TEXT_0,          /* PrometheusText0.0.4 */
-    SCRAPE_TEXT_1,          /* PrometheusText1.0.0 */
+    SCRAPE_PROTO,         /* PrometheusProto: delimited protobuf */
+    SCRAPE_OPENMETRICS_0, /* OpenMetricsText0.0.1 */
+    SCRAPE_OPENMETRICS_1, /* OpenMetricsText1.0.0 */
+    SCRAPE_TEXT_0,        /* PrometheusText0.0.4 */
+    SCRAPE_TEXT_1,        /* PrometheusText1.0.0 */
     SCRAPE_PROTOCOLS_NR,
     SCRAPE_NO_PROTOCOL = -1 /* fallback_scrape_protocol not set */
 };
@@ -32,7 +34,8 @@ struct global_config {
     struct conf_map external_label_map; /* after environment expansion; may hold empty values */
     struct labels external_labels;      /* the same without empty values */
     int64_t body_size_limit;            /* 0: none, for these */
-    uint64_t sample_limit, target_limit, label_limit, label_name_length_limit, label_value_length_limit;
+    uint64_t sample_limit, target_limit, label_limit, label_name_length_limit,
+        label_value_length_limit;
     uint64_t keep_dropped_targets;
     int name_validation; /* enum name_scheme */
     struct str metric_name_escaping_scheme;
@@ -49,13 +52,15 @@ struct scrape_config {
     int64_t scrape_interval_ms, scrape_timeout_ms;
     struct conf_strs scrape_protocols; /* names as rendered; use protocols below */
     struct str fallback_scrape_protocol;
-    int scrape_native_histograms, always_scrape_classic_histograms; /* enum conf_tri; set after loading */
+    int scrape_native_histograms,
+        always_scrape_classic_histograms; /* enum conf_tri; set after loading */
     int convert_classic_histograms_to_nhcb;
     struct str scrape_failure_log_file;
     struct str metrics_path, scheme;
     bool enable_compression;
     int64_t body_size_limit; /* bytes, 0: none */
-    uint64_t sample_limit, target_limit, label_limit, label_name_length_limit, label_value_length_limit;
+    uint64_t sample_limit, target_limit, label_limit, label_name_length_limit,
+        label_value_length_limit;
     uint64_t native_histogram_bucket_limit;
     double native_histogram_min_bucket_factor;
     uint64_t keep_dropped_targets;
@@ -80,18 +85,20 @@ struct scrape_config_list {
 };
 
 extern const struct conf_table global_config_table;
-extern const struct conf_table scrape_config_table;      /* one job */
-extern const struct conf_table scrape_config_file_table; /* a file of scrape_config_files: struct scrape_config_list */
+extern const struct conf_table scrape_config_table; /* one job */
+extern const struct conf_table
+    scrape_config_file_table; /* a file of scrape_config_files: struct scrape_config_list */
 
 /* Defaults that feature flags change. */
 struct scrape_config_options {
     bool extra_scrape_metrics; /* the default of that key */
-    bool proto_first;          /* start timestamps are wanted: protobuf first when no protocols are given */
+    bool proto_first; /* start timestamps are wanted: protobuf first when no protocols are given */
 };
 
 /* What `global` is when the file does not have it. */
-void global_config_init(struct global_config *g, const struct scrape_config_options *options);
+void global_config_init(struct conf_pool *pool, struct global_config *g,
+                        const struct scrape_config_options *options);
 
 /* Completes a job from global and checks it; names the job in the error. */
-MUST_CHECK bool scrape_config_complete(struct conf_pool *pool, struct scrape_config *job, const struct global_config *global,
-                                       struct error *err);
+MUST_CHECK bool scrape_config_complete(struct conf_pool *pool, struct scrape_config *job,
+                                       const struct global_config *global, struct error *err);

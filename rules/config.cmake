@@ -1,0 +1,3 @@
+# The section alerting of configuration files, and rule files.
+add_library(rules_config STATIC ${CMAKE_CURRENT_LIST_DIR}/rules_config.c)
+target_link_libraries(rules_config PUBLIC discovery_config PRIVATE product_options)
