@@ -56,6 +56,22 @@ buf_printf(struct buf *b, const char *fmt, ...)
 }
 
 void
+buf_rune(struct buf *b, uint32_t rune)
+{
+    if (rune > 0x10FFFF || (rune >= 0xD800 && rune <= 0xDFFF))
+        rune = 0xFFFD;
+    if (rune < 0x80) {
+        buf_byte(b, (uint8_t)rune);
+        return;
+    }
+    unsigned more = rune < 0x800 ? 1 : rune < 0x10000 ? 2 : 3;
+    static const uint8_t first[] = { 0, 0xC0, 0xE0, 0xF0 };
+    buf_byte(b, (uint8_t)(first[more] | rune >> (6 * more)));
+    while (more-- > 0)
+        buf_byte(b, (uint8_t)(0x80 | (rune >> (6 * more) & 0x3F)));
+}
+
+void
 buf_u16be(struct buf *b, uint16_t v)
 {
     v = __builtin_bswap16(v);

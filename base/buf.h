@@ -39,6 +39,9 @@ buf_byte(struct buf *b, uint8_t byte)
     b->n++;
 }
 
+/* A code point as UTF-8; U+FFFD for what is none. */
+void buf_rune(struct buf *b, uint32_t rune);
+
 /* Big-endian integers and Go's varints (LEB128; the signed form is zig-zag). */
 void buf_u16be(struct buf *b, uint16_t v);
 void buf_u32be(struct buf *b, uint32_t v);

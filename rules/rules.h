@@ -1,11 +1,14 @@
-/* rules/rules.h: recording and alerting rules: loads rule files, evaluates groups at Prometheus's times, keeps alert state.
+/* rules/rules.h: recording and alerting rules: loads rule files, evaluates groups at Prometheus's
+ * times, keeps alert state.
  *
- * One manager per server. Groups are evaluated on the worker pool, each by one thread at a time, the rules inside in order; a
- * group's evaluation time is the slot that Prometheus gives the same file and group (surface/formats.md, "Label-set hash"), not the time of
- * running. All calls are thread-safe. Nothing here sends alerts: `notify` is called with what is due (rules/notify/notifier.h takes it).
+ * One manager per server. Groups are evaluated on the worker pool, each by one thread at a time,
+ * the rules inside in order; a group's evaluation time is the slot that Prometheus gives the same
+ * file and group (surface/formats.md, "Label-set hash"), not the time of running. All calls are
+ * thread-safe. Nothing here sends alerts: `notify` is called with what is due
+ * (rules/notify/notifier.h takes it).
  *
- * Order of use: rules_manager_new, rules_manager_apply (again at every reload), rules_manager_start once storage answers,
- * rules_manager_free. */
+ * Order of use: rules_manager_new, rules_manager_apply (again at every reload), rules_manager_start
+ * once storage answers, rules_manager_free. */
 #pragma once
 #include "base/clock.h"
 #include "base/io.h"
@@ -45,7 +48,8 @@ struct rules_options {
     rules_notify_fn notify;  /* NULL: alerts are kept and not sent */
     void *notify_arg;
     int64_t resend_delay_ms, outage_tolerance_ms, grace_period_ms;
-    bool experimental_functions, extended_range_selectors, binop_fill; /* what expressions may use */
+    bool experimental_functions, extended_range_selectors,
+        binop_fill; /* what expressions may use */
 };
 
 /* What a reload brings. Borrowed during the call. */
@@ -61,17 +65,19 @@ struct rules_settings {
 
 struct rules_manager *rules_manager_new(const struct rules_options *options);
 
-/* Loads all files. Unchanged groups go on untouched, changed ones keep the state of rules with the same name and labels; series of
- * vanished rules get stale markers two intervals later. False: nothing changed, err says the first thing wrong. */
-MUST_CHECK bool rules_manager_apply(struct rules_manager *m, const struct rules_settings *settings, struct error *err);
+/* Loads all files. Unchanged groups go on untouched, changed ones keep the state of rules with the
+ * same name and labels; series of vanished rules get stale markers two intervals later. False:
+ * nothing changed, err says the first thing wrong. */
+MUST_CHECK bool rules_manager_apply(struct rules_manager *m, const struct rules_settings *settings,
+                                    struct error *err);
 
 /* Starts the scheduler's thread. */
 void rules_manager_start(struct rules_manager *m);
 /* Cancels running evaluations, waits for them, stops the thread. Accepts NULL. */
 void rules_manager_free(struct rules_manager *m);
 
-/* Without rules_manager_start(), for tests on a virtual clock: evaluates what is due now, on this thread. Returns the wall
- * time in ns of the next slot, INT64_MAX when there is no group. */
+/* Without rules_manager_start(), for tests on a virtual clock: evaluates what is due now, on this
+ * thread. Returns the wall time in ns of the next slot, INT64_MAX when there is no group. */
 int64_t rules_manager_run_due(struct rules_manager *m);
 
 /* ---- what the API shows: copies in the caller's arena ---- */

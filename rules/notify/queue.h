@@ -1,0 +1,42 @@
+/* rules/notify/queue.h: the queue and the sending thread of one Alertmanager. Shared by this
+ * directory only.
+ *
+ * notify_queue_add() never waits for the network. The thread posts batches; a failed one is counted
+ * and dropped. Internally locked. */
+#pragma once
+#include "base/buf.h"
+#include "base/http_client.h"
+#include "base/metrics.h"
+#include "rules/notify/notifier.h"
+
+/* One alert as it goes out: the JSON object, made once and shared by all queues. Immutable. */
+struct queued_alert {
+    _Atomic unsigned refs;
+    size_t n;
+    char json[];
+};
+
+struct queued_alert *queued_alert_new(const struct alert_message *alert);
+struct queued_alert *queued_alert_ref(struct queued_alert *a);
+void queued_alert_unref(struct queued_alert *a);
+
+/* Families with the label `alertmanager`; NULL without a registry. */
+struct notify_metrics {
+    struct metric_family *sent, *dropped, *errors, *queue_length, *latency, *latency_histogram;
+};
+void notify_metrics_init(struct notify_metrics *nm, struct metrics *registry);
+
+struct notify_queue;
+
+/* url is copied, client referenced. Starts the thread. */
+struct notify_queue *
+notify_queue_new(const struct notifier_options *options, const struct notify_metrics *metrics,
+                 struct str url, struct http_client *client, int64_t timeout_ms);
+/* Sends what is left first when options.drain; joins the thread. */
+void notify_queue_free(struct notify_queue *q);
+struct str notify_queue_url(const struct notify_queue *q);
+/* After a reload: the next batch goes out with this client and timeout. */
+void
+notify_queue_set_client(struct notify_queue *q, struct http_client *client, int64_t timeout_ms);
+/* References the alerts. When the queue is full the oldest go. */
+void notify_queue_add(struct notify_queue *q, struct queued_alert *const *alerts, size_t alerts_nr);
