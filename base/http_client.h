@@ -35,10 +35,11 @@ struct http_send {
 struct http_reply {
     bool ok;             /* a response was read to its end; else err says why not */
     long status;
+    char status_text[128]; /* "404 Not Found", as the server said it */
     char content_type[256];
     char retry_after[64];
     uint64_t wire_bytes; /* body bytes as received */
-    bool gzipped;        /* the body had Content-Encoding: gzip */
+    bool gzipped;        /* the body had Content-Encoding: gzip (decoded all the same) */
     int64_t duration_ns;
     struct error *err;   /* borrowed during done() */
 };
@@ -64,6 +65,9 @@ struct http_request *http_request_start(struct http_loop *loop, struct http_clie
                                         http_done_fn done, void *arg);
 /* On the loop's thread: stops it; done() is called with ERR_CANCELED before this returns. */
 void http_request_cancel(struct http_request *r);
+
+/* Bodies without a limit of the caller's end here. */
+#define HTTP_BODY_BYTES_MAX (512u << 20)
 
 /* For threads that may wait (notifier, http_sd, OAuth 2): one exchange, blocking. */
 MUST_CHECK bool http_exchange(struct http_client *client, const struct http_send *send, struct http_reply *reply,
