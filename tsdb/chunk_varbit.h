@@ -2,6 +2,7 @@
  * tells the size, an n-bit bin of the signed form holds -(2^(n-1)-1) .. 2^(n-1). Pure. */
 #pragma once
 #include "base/bits.h"
+#include "base/varint.h"
 
 static const uint8_t varbit_sizes[9] = { 0, 3, 6, 9, 12, 18, 25, 56, 64 };
 
