@@ -147,6 +147,11 @@ static bool
 map_unknown(struct conf *c, const struct conf_table *table, const struct conf_node *key,
             struct str name, const char *what, struct error *err)
 {
+    if (c->unknown != NULL) {
+        buf_printf(c->unknown, "\n  line %" PRIu32 ": field %.*s %s in type %s", key->line,
+                   STR_ARG(name), what, table->type);
+        return true;
+    }
     error_set(err, ERR_INVALID, "field %.*s %s in type %s", STR_ARG(name), what, table->type);
     return conf_place(c, key->line, err);
 }
@@ -239,15 +244,36 @@ struct_key(struct conf *c, const struct conf_table *table, void *obj, struct con
     if (row == NULL && table->open) {
         ok = true;
     } else if (row == NULL) {
-        map_unknown(c, table, key, name, "not found", err);
+        ok = map_unknown(c, table, key, name, "not found", err);
     } else if (done[nth / 64] >> nth % 64 & 1) {
         ok = map_unknown(c, table, key, name, "already set", err);
     } else {
         done[nth / 64] |= 1ull << nth % 64;
+        if (row->pos_at != 0)
+            memcpy(base + row->pos_at - 1, &(struct conf_pos){ value->line, value->column },
+                   sizeof(struct conf_pos));
         ok = conf_value(c, value, row, base + row->offset, err);
     }
     c->path = path.up;
     return ok;
+}
+
+enum fill_pass { FILL_ALL, FILL_MERGES, FILL_KEYS };
+
+static bool
+struct_pass(struct conf *c, struct conf_node *map, struct struct_target *t, enum fill_pass pass,
+            uint64_t *done, struct error *err)
+{
+    for (size_t i = 0; i < map->kids_nr; i += 2) {
+        struct conf_node *key = map->kids[i], *value = map->kids[i + 1];
+        bool merge = conf_node_merge(key);
+        if (pass != FILL_ALL && merge != (pass == FILL_MERGES))
+            continue;
+        if (merge ? !conf_merge(c, value, struct_merge, t, err)
+                  : !struct_key(c, t->table, t->obj, key, value, done, err))
+            return false;
+    }
+    return true;
 }
 
 static bool
@@ -255,16 +281,12 @@ struct_fill(struct conf *c, struct conf_node *map, const struct conf_table *tabl
             struct error *err)
 {
     uint64_t done[KEYS_PER_STRUCT / 64] = { 0 };
+    struct struct_target t = { table, obj };
 
-    for (size_t i = 0; i < map->kids_nr; i += 2) {
-        struct conf_node *key = map->kids[i], *value = map->kids[i + 1];
-        bool ok = conf_node_merge(key) ? conf_merge(c, value, struct_merge,
-                                                    &(struct struct_target){ table, obj }, err)
-                                       : struct_key(c, table, obj, key, value, done, err);
-        if (!ok)
-            return false;
-    }
-    return true;
+    if (!c->v3)
+        return struct_pass(c, map, &t, FILL_ALL, done, err);
+    return struct_pass(c, map, &t, FILL_MERGES, done, err) &&
+           struct_pass(c, map, &t, FILL_KEYS, done, err);
 }
 
 static bool
@@ -345,16 +367,32 @@ load_root(struct conf *c, struct conf_node *node, void *arg, struct error *err)
     return conf_node_null(node) ? true : conf_struct(c, node, t->table, t->obj, err);
 }
 
+static bool
+load(struct conf *c, struct str text, const struct conf_table *table, void *obj, struct error *err)
+{
+    struct conf_node *root;
+
+    conf_defaults(c->pool, table, obj);
+    if (!conf_yaml_parse(c->pool, text, &root, err))
+        return false;
+    return root == NULL ||
+           conf_expand(c, root, load_root, &(struct struct_target){ table, obj }, err);
+}
+
+bool
+conf_load_v3(struct conf_pool *pool, struct str text, const struct conf_table *table, void *obj,
+             struct buf *unknown, struct error *err)
+{
+    struct conf c = { .pool = pool, .v3 = true, .unknown = unknown };
+
+    return load(&c, text, table, obj, err);
+}
+
 bool
 conf_load(struct conf_pool *pool, struct str text, const struct conf_table *table, void *obj,
           void *arg, struct error *err)
 {
     struct conf c = { .pool = pool, .arg = arg };
-    struct conf_node *root;
 
-    conf_defaults(pool, table, obj);
-    if (!conf_yaml_parse(pool, text, &root, err))
-        return false;
-    return root == NULL ||
-           conf_expand(&c, root, load_root, &(struct struct_target){ table, obj }, err);
+    return load(&c, text, table, obj, err);
 }

@@ -93,6 +93,8 @@ struct conf_row {
     const char
         *bad; /* CONF_ENUM: what to say, with one %.*s for the value; lists: for a null entry */
     conf_check_fn check;
+    size_t
+        pos_at; /* CONF_POS_AT() of the struct conf_pos that gets the place of the value; 0: none */
 };
 
 struct conf_table {
@@ -106,6 +108,7 @@ struct conf_table {
     bool open;      /* unknown keys are no error */
 };
 
+#define CONF_POS_AT(struct_, field_)  (offsetof(struct_, field_) + 1)
 #define CONF_LINE_AT(struct_, field_) (offsetof(struct_, field_) + 1)
 #define CONF_ROWS(array)              .rows = (array), .rows_nr = ARRAY_LEN(array)
 
@@ -114,6 +117,12 @@ struct conf_table {
  * An empty text gives the defaults without calling table->check. */
 MUST_CHECK bool conf_load(struct conf_pool *pool, struct str text, const struct conf_table *table,
                           void *obj, void *arg, struct error *err);
+/* The same as Go's yaml.v3 would read it: keys win over merged ones wherever they stand, and every
+ * unknown key is collected in `unknown` ("\n  line 6: field x not found in type rulefmt.Rule"), so
+ * that all can be told at once. */
+MUST_CHECK bool
+conf_load_v3(struct conf_pool *pool, struct str text, const struct conf_table *table, void *obj,
+             struct buf *unknown, struct error *err);
 /* Only the defaults, as if the block were given empty but without checks. */
 void conf_defaults(struct conf_pool *pool, const struct conf_table *table, void *obj);
 

@@ -7,7 +7,7 @@ enum conf_node_kind { NODE_SCALAR, NODE_MAP, NODE_LIST, NODE_ALIAS };
 /* One node of the parsed text; in the pool's arena. */
 struct conf_node {
     enum conf_node_kind kind;
-    uint32_t line;           /* from 1 */
+    uint32_t line, column;   /* from 1 */
     bool plain;              /* scalar without quotes: its text decides its type */
     bool open;               /* alias being expanded: meeting it again means that it holds itself */
     struct str tag;          /* "" when none was written */

@@ -7,6 +7,11 @@
 #include "base/secret.h"
 #include "base/str.h"
 
+/* Where a value stands in its file, from 1; zero when it is not there. */
+struct conf_pos {
+    uint32_t line, column;
+};
+
 /* A bool that may be left out. */
 enum conf_tri { CONF_UNSET, CONF_NO, CONF_YES };
 

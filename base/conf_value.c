@@ -324,6 +324,7 @@ struct named {
     const struct conf_row *row;
     char *items;
     size_t item_bytes, nr, cap;
+    size_t merged_nr; /* the first ones come from merge keys and give way to written ones */
 };
 
 static bool named_fill(struct conf *c, struct conf_node *map, void *arg, struct error *err);
@@ -351,13 +352,15 @@ named_value(struct conf *c, struct named *m, struct conf_node *node, char *item,
     }
 }
 
-static bool
-named_known(const struct named *m, struct str name)
+static size_t
+named_find(const struct named *m, struct str name)
 {
-    for (size_t i = 0; i < m->nr; i++)
-        if (str_eq(((struct conf_pair *)(void *)(m->items + i * m->item_bytes))->name, name))
-            return true;
-    return false;
+    size_t i = 0;
+
+    while (i < m->nr &&
+           !str_eq(((struct conf_pair *)(void *)(m->items + i * m->item_bytes))->name, name))
+        i++;
+    return i;
 }
 
 static bool
@@ -377,7 +380,14 @@ named_key(struct conf *c, struct named *m, struct conf_node *key, struct conf_no
     memset(item, 0, m->item_bytes);
     ((struct conf_pair *)(void *)item)->name = name;
     bool ok = named_value(c, m, value, item, err);
-    if (ok && named_known(m, name)) {
+    size_t twin = named_find(m, name);
+    if (ok && twin < m->merged_nr) {
+        /* v3: what is written takes the place of what was merged. */
+        memcpy(m->items + twin * m->item_bytes, item, m->item_bytes);
+        c->path = path.up;
+        return true;
+    }
+    if (ok && twin < m->nr) {
         enum_refuse("key %q already set in map", name, err);
         ok = conf_place(c, value->line, err);
     }
@@ -387,15 +397,30 @@ named_key(struct conf *c, struct named *m, struct conf_node *key, struct conf_no
 }
 
 static bool
+named_merged(struct conf *c, struct conf_node *map, void *arg, struct error *err)
+{
+    struct named *m = arg;
+    bool ok = named_fill(c, map, arg, err);
+
+    if (c->v3)
+        m->merged_nr = m->nr;
+    return ok;
+}
+
+/* v3 looks at all merge keys first. */
+static bool
 named_fill(struct conf *c, struct conf_node *map, void *arg, struct error *err)
 {
-    for (size_t i = 0; i < map->kids_nr; i += 2) {
-        bool ok = conf_node_merge(map->kids[i])
-                      ? conf_merge(c, map->kids[i + 1], named_fill, arg, err)
-                      : named_key(c, arg, map->kids[i], map->kids[i + 1], err);
-        if (!ok)
-            return false;
-    }
+    for (int pass = c->v3 ? 0 : 1; pass < 2; pass++)
+        for (size_t i = 0; i < map->kids_nr; i += 2) {
+            struct conf_node *key = map->kids[i], *value = map->kids[i + 1];
+            bool merge = conf_node_merge(key);
+            if (c->v3 && merge != (pass == 0))
+                continue;
+            if (merge ? !conf_merge(c, value, named_merged, arg, err)
+                      : !named_key(c, arg, key, value, err))
+                return false;
+        }
     return true;
 }
 

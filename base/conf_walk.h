@@ -16,8 +16,10 @@ struct conf {
     const struct conf_path *path;
     const struct conf_node *map; /* whose check is running */
     const char *blamed;
-    bool placed;   /* the error already says where */
-    bool defaults; /* reading defaults: no checks of rows */
+    bool placed;         /* the error already says where */
+    bool defaults;       /* reading defaults: no checks of rows */
+    bool v3;             /* merged keys give way to written ones */
+    struct buf *unknown; /* where unknown keys are collected; NULL: the first is an error */
     unsigned alias_depth;
     uint64_t steps_nr, alias_steps_nr;
 };

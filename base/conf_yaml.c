@@ -62,6 +62,7 @@ loader_node(struct loader *l, enum conf_node_kind kind, const yaml_char_t *tag)
     l->nodes_nr++;
     node->kind = kind;
     node->line = (uint32_t)l->event.start_mark.line + 1;
+    node->column = (uint32_t)l->event.start_mark.column + 1;
     node->tag = loader_z(l, tag);
     return node;
 }

@@ -1,7 +1,10 @@
-# The configuration file and the command line, as the programs read them. remote/ has no part of its own to build yet.
-if(NOT TARGET remote_config)
-    include(${CMAKE_CURRENT_LIST_DIR}/../remote/config.cmake)
-endif()
+# The configuration file and the command line, as the programs read them. A part that does not include its own
+# config.cmake (remote/ is not built yet) has it included here.
+foreach(part tsdb remote)
+    if(NOT TARGET ${part}_config)
+        include(${CMAKE_CURRENT_LIST_DIR}/../${part}/config.cmake)
+    endif()
+endforeach()
 add_library(cmd_config STATIC
     ${CMAKE_CURRENT_LIST_DIR}/config.c
     ${CMAKE_CURRENT_LIST_DIR}/config_expand.c

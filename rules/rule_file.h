@@ -1,18 +1,18 @@
 /* rules/rule_file.h: one rule file: groups of recording and alerting rules, parsed and checked with
  * line numbers.
  *
- * Expressions are checked by promql/parser.h and kept as text; who evaluates parses them again into
- * an arena of his own. Everything is immutable and belongs to the rule_file; not thread-safe while
- * loading. */
+ * Expressions and templates are checked and kept as text; who evaluates parses them again into
+ * memory of his own. Everything is immutable and belongs to the rule_file. Loading has one owner
+ * thread; what is loaded may be read by any. */
 #pragma once
 #include "base/conf.h"
 #include "base/io.h"
 #include "model/labels.h"
+#include "promql/parser.h"
 
 struct rule_config {
-    uint32_t line;      /* of its first key in the file */
-    uint32_t expr_line; /* of the expression */
-    struct str record;  /* one of these two is not empty */
+    struct conf_pos record_at, alert_at, expr_at; /* of the values; zero when not there */
+    struct str record;                            /* one of these two is not empty */
     struct str alert;
     struct str expr;
     int64_t for_ms, keep_firing_for_ms;
@@ -20,7 +20,6 @@ struct rule_config {
 };
 
 struct rule_group_config {
-    uint32_t line;
     struct str name;
     int64_t interval_ms;     /* 0: global.evaluation_interval */
     bool query_offset_given; /* else global.rule_query_offset */
@@ -36,14 +35,28 @@ struct rule_file {
 };
 
 struct rule_file_options {
-    bool legacy_names;   /* label names are checked by the legacy scheme */
+    bool legacy_names;   /* label and metric names are checked by the legacy scheme */
     bool ignore_unknown; /* unknown keys are no error (promtool) */
     const struct promql_parse_options
-        *parser; /* which experimental functions are on; NULL: default */
+        *parser; /* which parts of the language are on; NULL: a server's default */
 };
 
-/* Reads and checks a file. False: `err` says the first thing wrong ("file.yml: 3:9: group "x", rule
- * 0, ..."). rule_file_free() accepts NULL. */
+/* Everything that is wrong with a file, in Prometheus's words and order:
+ * `7:15: group "g", rule 1, "x": could not parse expression: 1:7: parse error: unexpected end of
+ * input`. */
+struct rule_file_errors {
+    char **items; /* owned, each too */
+    size_t nr, cap;
+};
+
+void rule_file_errors_fini(struct rule_file_errors *errors);
+
+/* NULL when errors is not empty. rule_file_free() releases. */
+struct rule_file *rule_file_parse_all(struct str text, const struct rule_file_options *options,
+                                      struct rule_file_errors *errors);
+
+/* Reads and checks a file. False: `err` says "path: " and the first thing wrong, and how many more
+ * there are. */
 MUST_CHECK bool
 rule_file_load(const struct io *io, const char *path, const struct rule_file_options *options,
                struct rule_file **file, struct error *err);
@@ -51,4 +64,4 @@ rule_file_load(const struct io *io, const char *path, const struct rule_file_opt
 MUST_CHECK bool
 rule_file_parse(struct str text, const char *name, const struct rule_file_options *options,
                 struct rule_file **file, struct error *err);
-void rule_file_free(struct rule_file *file);
+void rule_file_free(struct rule_file *file); /* accepts NULL */
