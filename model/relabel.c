@@ -2,9 +2,10 @@
 
 #include <inttypes.h>
 #include <locale.h>
-#include <nettle/md5.h>
 #include <strings.h>
 #include <wctype.h>
+
+#include "base/digest.h"
 
 static const char *const action_texts[RELABEL_ACTIONS_NR] = {
     [RELABEL_REPLACE] = "replace",     [RELABEL_KEEP] = "keep",
@@ -92,13 +93,10 @@ replace(struct work *w, struct str text)
 static void
 hashmod(struct work *w, struct str text)
 {
-    uint8_t sum[MD5_DIGEST_SIZE];
-    struct md5_ctx ctx;
+    uint8_t sum[DIGEST_MD5_BYTES];
     uint64_t low;
 
-    md5_init(&ctx);
-    md5_update(&ctx, text.n, (const uint8_t *)text.p);
-    md5_digest(&ctx, sizeof sum, sum);
+    digest_md5(text, sum);
     memcpy(&low, sum + 8, sizeof low);
     low = __builtin_bswap64(low) % w->rule->modulus;
     labels_builder_set(w->b, w->rule->target_label, arena_printf(w->arena, "%" PRIu64, low));
