@@ -81,3 +81,17 @@ conformance_text(const json_t *row, const char *key, struct buf *out)
     base64_decode(json_string_value(v), out);
     return true;
 }
+
+bool
+read_file(const char *path, struct buf *out, struct error *err)
+{
+    FILE *f = fopen(path, "rb");
+    size_t n;
+
+    if (f == NULL)
+        return error_sys(err, "open '%s'", path);
+    while ((n = fread(buf_reserve(out, 65536), 1, 65536, f)) > 0)
+        out->n += n;
+    fclose(f);
+    return true;
+}

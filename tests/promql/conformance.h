@@ -2,6 +2,7 @@
 #pragma once
 #include <jansson.h>
 #include "base/buf.h"
+#include "base/error.h"
 
 /* Opens <conformance>/<path>; NULL when there is none. The directory is $NARTHEX_CONFORMANCE or
  * ../shared/conformance next to the source tree. */
@@ -15,3 +16,6 @@ json_t *conformance_next(FILE *f);
 /* A string member, also one given as <key>_b64; the caller frees with buf_fini(). False when there
  * is none. */
 bool conformance_text(const json_t *row, const char *key, struct buf *out);
+
+/* The whole file; the caller frees with buf_fini(). */
+MUST_CHECK bool read_file(const char *path, struct buf *out, struct error *err);
