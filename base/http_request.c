@@ -243,6 +243,7 @@ fail_curl(struct http_request *r, CURL *easy, CURLcode code)
         fail(r, ERR_IO, r->in_body ? "unexpected EOF" : "read: connection reset by peer", "");
         break;
     case CURLE_TOO_MANY_REDIRECTS:
+        r->in_body = false;
         fail(r, ERR_IO, "stopped after 10 redirects", "");
         break;
     case CURLE_PEER_FAILED_VERIFICATION:
