@@ -152,14 +152,26 @@ print_at(struct buf *out, const struct time_shift *shift)
         buf_c(out, " @ end()");
 }
 
-/* `offset --5 + 3` is one expression by its second sign, which is not kept: parentheses hold it
- * together. */
+static bool
+is_negation(const struct expr *e)
+{
+    return e->kind == EXPR_DURATION && e->duration.op == OP_SUB && e->duration.lhs == NULL;
+}
+
+/* Behind `offset`, a sum goes on only when it starts with a parenthesis or with two signs. `--5 +
+ * 3` is such a sum, but of its signs nothing is left to print: parentheses hold it together. */
 static bool
 needs_parens(const struct expr *offset)
 {
-    const struct duration_expr *d = &offset->duration;
+    const struct expr *first = offset;
 
-    return !d->wrapped && d->lhs != NULL && d->op != OP_MIN_OF && d->op != OP_MAX_OF;
+    while (first->kind == EXPR_DURATION && !first->duration.wrapped &&
+           first->duration.lhs != NULL && first->duration.op <= OP_POW)
+        first = first->duration.lhs;
+    if (first == offset || (first->kind == EXPR_DURATION && first->duration.wrapped))
+        return false;
+    return !(is_negation(first) && is_negation(first->duration.rhs) &&
+             !first->duration.rhs->duration.wrapped);
 }
 
 static void
