@@ -22,6 +22,7 @@ enum lock_rank {
     LOCK_STRIPE,        /* one shard of the series maps */
     LOCK_SERIES,        /* one series */
     LOCK_POSTINGS,
+    LOCK_HEAD_CHUNKS,   /* the newest file of chunks_head; flushing its buffer is the one exception to the rule above */
     LOCK_SYMBOLS,
     LOCK_POOL,          /* worker pool's queue */
     LOCK_HTTP,          /* connection registry */
