@@ -12,3 +12,9 @@ add_library(cmd_config STATIC
 target_link_libraries(cmd_config
     PUBLIC scrape_config rules_config tsdb_config remote_config
     PRIVATE product_options)
+add_library(cmd_flags STATIC
+    ${CMAKE_CURRENT_LIST_DIR}/flags.c
+    ${CMAKE_CURRENT_LIST_DIR}/flags_show.c
+    ${CMAKE_CURRENT_LIST_DIR}/flags_table.c)
+target_link_libraries(cmd_flags PUBLIC base PRIVATE product_options)
+target_compile_definitions(cmd_flags PRIVATE NARTHEX_VERSION="${PROJECT_VERSION}")

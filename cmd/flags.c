@@ -1,0 +1,541 @@
+/* Parsing, in the two steps that Prometheus's parser has and that decide which error comes first:
+ * the line is read into elements (unknown flags, missing and surplus values end here, with status
+ * 1), then the values are set in order (a bad value or a flag given twice ends with the usage and
+ * status 2). */
+#include "cmd/flags.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "base/decimal.h"
+#include "base/duration.h"
+#include "base/mem.h"
+#include "base/quote.h"
+#include "base/regex.h"
+#include "base/units.h"
+#include "cmd/flags_table.h"
+
+enum { EXIT_WRONG_LINE = 1, EXIT_WRONG_VALUE = 2, EXIT_WRONG_MODE = 3 };
+
+#define AT_FILE_BYTES_MAX (1u << 20)
+#define AT_FILES_MAX      100 /* a file that names itself ends here */
+
+/* A flag met on the line. */
+struct element {
+    size_t row;
+    bool negative; /* --no-x */
+    struct str value;
+};
+
+struct line {
+    struct flags *flags;
+    const struct io *io;
+    struct str *args; /* what is left, next one last */
+    size_t args_nr, args_cap, files_nr;
+    bool flags_over;   /* after -- */
+    struct str pushed; /* the value of --x=value */
+    bool has_pushed;
+    struct element *elements;
+    size_t nr, cap;
+    enum flag_action action;
+};
+
+static void
+push_arg(struct line *l, struct str arg)
+{
+    MEM_GROW(l->args, l->args_nr + 1, &l->args_cap);
+    l->args[l->args_nr++] = arg;
+}
+
+/* The lines of a file become arguments, in place of @file. */
+static bool
+push_file(struct line *l, struct str path, struct error *err)
+{
+    struct arena *arena = l->flags->arena;
+    char *text = NULL;
+    size_t n = 0, first = l->args_nr;
+
+    if (++l->files_nr > AT_FILES_MAX)
+        return error_set(err, ERR_LIMIT, "more than %d @files", AT_FILES_MAX);
+    if (!io_read_file(l->io, arena_str(arena, path).p, AT_FILE_BYTES_MAX, &text, &n, err))
+        return false;
+    struct str all = arena_str(arena, (struct str){ text, n });
+    mem_free(text);
+    for (size_t from = 0; from < all.n;) {
+        size_t end = str_find(all, '\n', from);
+        struct str one = { all.p + from, end - from };
+        if (str_ends(one, STR("\r")))
+            one.n--;
+        if (one.n > 0 && one.p[0] != '#')
+            push_arg(l, one);
+        from = end + 1;
+    }
+    for (size_t i = first, k = l->args_nr; i + 1 < k; i++, k--) {
+        struct str swap = l->args[i];
+        l->args[i] = l->args[k - 1];
+        l->args[k - 1] = swap;
+    }
+    return true;
+}
+
+enum token_kind { TOKEN_END, TOKEN_VALUE, TOKEN_LONG, TOKEN_SHORT };
+
+static bool
+next_token(struct line *l, enum token_kind *kind, struct str *text, struct error *err)
+{
+    *kind = TOKEN_VALUE;
+    if (l->has_pushed) {
+        l->has_pushed = false;
+        *text = l->pushed;
+        return true;
+    }
+    if (l->args_nr == 0) {
+        *kind = TOKEN_END;
+        *text = STR_NONE;
+        return true;
+    }
+    struct str arg = *text = l->args[--l->args_nr];
+    if (l->flags_over)
+        return true;
+    if (str_is(arg, "--")) {
+        l->flags_over = true;
+        return next_token(l, kind, text, err);
+    }
+    if (str_starts(arg, STR("--"))) {
+        size_t equals = str_find(arg, '=', 2);
+        *kind = TOKEN_LONG;
+        *text = (struct str){ arg.p + 2, equals - 2 };
+        l->has_pushed = equals < arg.n;
+        if (l->has_pushed)
+            l->pushed = str_skip(arg, equals + 1);
+        return true;
+    }
+    if (str_starts(arg, STR("-")) && arg.n > 1) {
+        *kind = TOKEN_SHORT;
+        *text = str_skip(arg, 1);
+        return true;
+    }
+    if (str_starts(arg, STR("@")))
+        return push_file(l, str_skip(arg, 1), err) && next_token(l, kind, text, err);
+    return true;
+}
+
+static size_t
+find_row(struct str name)
+{
+    size_t i = 0;
+
+    while (i < flag_rows_nr && !str_is(name, flag_rows[i].name))
+        i++;
+    return i;
+}
+
+static bool
+takes_value(size_t row)
+{
+    return flag_rows[row].type != FLAG_BOOL && flag_rows[row].type != FLAG_ACTION;
+}
+
+/* One element; an action that is due at once (--version) sets l->action. */
+static bool
+read_long(struct line *l, struct str name, struct error *err)
+{
+    struct element e = { .row = find_row(name) };
+    enum token_kind kind;
+
+    if (e.row == flag_rows_nr && str_starts(name, STR("no-"))) {
+        e.row = find_row(str_skip(name, 3));
+        e.negative = true;
+        if (e.row < flag_rows_nr && takes_value(e.row))
+            e.row = flag_rows_nr;
+    }
+    if (e.row == flag_rows_nr)
+        return error_set(err, ERR_INVALID, "unknown long flag '--%.*s'", STR_ARG(name));
+    if (takes_value(e.row)) {
+        if (!next_token(l, &kind, &e.value, err))
+            return false;
+        if (kind != TOKEN_VALUE)
+            return error_set(err, ERR_INVALID, "expected argument for flag '--%.*s'",
+                             STR_ARG(name));
+    }
+    if (flag_rows[e.row].action == ACTION_VERSION && !e.negative)
+        l->action = ACTION_VERSION;
+    MEM_GROW(l->elements, l->nr + 1, &l->cap);
+    l->elements[l->nr++] = e;
+    return true;
+}
+
+static bool
+read_line(struct line *l, struct error *err)
+{
+    enum token_kind kind;
+    struct str text;
+
+    for (;;) {
+        if (!next_token(l, &kind, &text, err))
+            return false;
+        if (kind == TOKEN_END)
+            return true;
+        if (kind == TOKEN_VALUE)
+            return error_set(err, ERR_INVALID, "unexpected %.*s", STR_ARG(text));
+        if (kind == TOKEN_SHORT && text.p[0] != 'h')
+            return error_set(err, ERR_INVALID, "unknown short flag '-%c'", text.p[0]);
+        if (kind == TOKEN_SHORT && text.n > 1)
+            push_arg(l, arena_printf(l->flags->arena, "-%.*s", STR_ARG(str_skip(text, 1))));
+        if (!read_long(l, kind == TOKEN_SHORT ? STR("help") : text, err))
+            return false;
+        if (l->action == ACTION_VERSION)
+            return true;
+    }
+}
+
+static bool
+in_choices(const char *choices, struct str value)
+{
+    struct str all = str_c(choices);
+
+    for (size_t from = 0; from < all.n;) {
+        size_t end = str_find(all, ',', from);
+        if (str_eq(value, (struct str){ all.p + from, end - from }))
+            return true;
+        from = end + 1;
+    }
+    return false;
+}
+
+static bool
+set_float(struct str text, double *v, struct error *err)
+{
+    struct buf quoted = { 0 };
+
+    if (decimal_parse(text, v))
+        return true;
+    quote_go(text, &quoted);
+    error_set(err, ERR_INVALID, "strconv.ParseFloat: parsing %s: %s", buf_z(&quoted),
+              decimal_refusal(text));
+    buf_fini(&quoted);
+    return false;
+}
+
+static bool
+set_int(struct str text, int64_t *v, struct error *err)
+{
+    double f;
+
+    if (!set_float(text, &f, err))
+        return false;
+    *v = isnan(f) || f < -0x1p63 || f >= 0x1p63 ? INT64_MIN : (int64_t)f;
+    return true;
+}
+
+static bool
+set_int64(struct arena *arena, struct str text, int64_t *v, struct error *err)
+{
+    const char *z = arena_str(arena, text).p;
+    struct buf quoted = { 0 };
+    char *end;
+
+    errno = 0;
+    long long parsed = strtoll(z, &end, 0);
+    if (text.n > 0 && *end == '\0' && errno == 0) {
+        *v = parsed;
+        return true;
+    }
+    quote_go(text, &quoted);
+    error_set(err, ERR_INVALID, "strconv.ParseInt: parsing %s: %s", buf_z(&quoted),
+              errno == ERANGE ? "value out of range" : "invalid syntax");
+    buf_fini(&quoted);
+    return false;
+}
+
+static void
+add_str(struct arena *arena, struct flags_strs *list, struct str s)
+{
+    ARENA_GROW(arena, list->items, list->nr, list->nr + 1, &list->cap);
+    list->items[list->nr++] = s;
+}
+
+static bool
+add_messages(struct arena *arena, const struct flag_row *row, struct flags_strs *list,
+             struct str text, struct error *err)
+{
+    for (size_t from = 0; from <= text.n;) {
+        size_t end = str_find(text, ',', from);
+        struct str one = { text.p + from, end - from };
+        if (!in_choices(row->choices, one))
+            return error_set(err, ERR_INVALID,
+                             "unknown type for remote write protobuf message %.*s, supported: %s",
+                             STR_ARG(one),
+                             "prometheus.WriteRequest, io.prometheus.write.v2.Request");
+        for (size_t i = 0; i < list->nr; i++)
+            if (str_eq(list->items[i], one))
+                return error_set(err, ERR_INVALID, "duplicated %.*s flag value, got %.*s already",
+                                 STR_ARG(one), STR_ARG(one));
+        add_str(arena, list, one);
+        from = end + 1;
+    }
+    return true;
+}
+
+static bool
+set_value(struct flags *flags, const struct flag_row *row, struct str text, struct error *err)
+{
+    void *at = (char *)flags + row->offset;
+
+    switch (row->type) {
+    case FLAG_BOOL:
+        *(bool *)at = str_is(text, "true");
+        return true;
+    case FLAG_STR:
+        *(struct str *)at = text;
+        return true;
+    case FLAG_STRS:
+        add_str(flags->arena, at, text);
+        return true;
+    case FLAG_MESSAGES:
+        return add_messages(flags->arena, row, at, text, err);
+    case FLAG_ENUM:
+        *(struct str *)at = text;
+        return in_choices(row->choices, text)
+                   ? true
+                   : error_set(err, ERR_INVALID, "enum value must be one of %s, got '%.*s'",
+                               row->choices, STR_ARG(text));
+    case FLAG_INT:
+        return set_int(text, at, err);
+    case FLAG_INT64:
+        return set_int64(flags->arena, text, at, err);
+    case FLAG_FLOAT:
+        return set_float(text, at, err);
+    case FLAG_DURATION:
+        return duration_parse(text, at, err);
+    case FLAG_GO_DURATION:
+        return duration_go_parse(text, at, err);
+    case FLAG_BYTES:
+        return units_bytes_parse(text, at, err);
+    default:
+        return true;
+    }
+}
+
+static bool
+set_element(struct line *l, const struct element *e, struct error *err)
+{
+    const struct flag_row *row = &flag_rows[e->row];
+    bool repeatable = row->type == FLAG_STRS || row->type == FLAG_MESSAGES;
+
+    if (flag_given(l->flags, e->row) && !repeatable)
+        return error_set(err, ERR_INVALID, "flag '%s' cannot be repeated", row->name);
+    l->flags->given[e->row / 64] |= 1ull << e->row % 64;
+    if (row->type == FLAG_ACTION) {
+        if (!e->negative)
+            l->action = row->action;
+        return true;
+    }
+    if (row->type == FLAG_BOOL)
+        return set_value(l->flags, row, e->negative ? STR("false") : STR("true"), err);
+    return set_value(l->flags, row, e->value, err);
+}
+
+static void
+set_defaults(struct flags *flags)
+{
+    struct error err = { 0 };
+
+    for (size_t i = 0; i < flag_rows_nr; i++) {
+        if (flag_given(flags, i) || flag_rows[i].dflt == NULL)
+            continue;
+        bool ok = set_value(flags, &flag_rows[i], str_c(flag_rows[i].dflt), &err);
+        ASSERT(ok); /* a table with a bad default */
+    }
+}
+
+/* Flags of the other mode: ["--a" "--b"], and whether there are any. */
+static bool
+wrong_mode(const struct flags *flags, struct buf *names)
+{
+    enum flag_mode wrong = flags->agent ? MODE_SERVER : MODE_AGENT;
+
+    for (size_t i = 0; i < flag_rows_nr; i++)
+        if (flag_given(flags, i) && flag_rows[i].mode == wrong)
+            buf_printf(names, "%s\"--%s\"", names->n == 0 ? "" : " ", flag_rows[i].name);
+    return names->n > 0;
+}
+
+static int
+check_regex(const struct flags *flags, struct buf *err)
+{
+    struct error why = { 0 };
+    struct buf pattern = { 0 };
+
+    /* Prometheus compiles it as ^(?s:...)$ like any matcher. */
+    struct regex *re = regex_compile(flags->web_cors_origin, REGEX_ANCHORED, &why);
+    bool ok = re != NULL;
+    if (!ok) {
+        quote_go(flags->web_cors_origin, &pattern);
+        buf_printf(err, "could not compile CORS regex string %s: %s\n", buf_z(&pattern),
+                   error_text(&why));
+    }
+    buf_fini(&pattern);
+    regex_unref(re);
+    error_clear(&why);
+    return ok ? -1 : EXIT_WRONG_VALUE;
+}
+
+/* What no value alone can say. */
+static int
+check(const struct flags *flags, struct buf *err)
+{
+    struct buf names = { 0 };
+    int status = -1;
+
+    if (flags->web_search_max_limit < 0) {
+        buf_printf(
+            err,
+            "--web.search.max-limit must be non-negative; got %lld (use 0 to disable the cap)\n",
+            (long long)flags->web_search_max_limit);
+        return EXIT_WRONG_LINE;
+    }
+    if (wrong_mode(flags, &names)) {
+        buf_printf(err, "The following flag(s) can %s in agent mode: [%s]",
+                   flags->agent ? "not be used" : "only be used", buf_z(&names));
+        status = EXIT_WRONG_MODE;
+    } else if (flags->agent && flags->agent_checkpoint_batch_size <= 0) {
+        buf_c(err, "--storage.agent.checkpoint-batch-size must be greater than 0.\n");
+        status = EXIT_WRONG_LINE;
+    } else if (!(flags->auto_gomemlimit_ratio > 0 && flags->auto_gomemlimit_ratio <= 1)) {
+        buf_c(err, "--auto-gomemlimit.ratio must be greater than 0 and less than or equal to 1.");
+        status = EXIT_WRONG_LINE;
+    } else {
+        status = check_regex(flags, err);
+    }
+    buf_fini(&names);
+    return status;
+}
+
+static int
+run_action(enum flag_action action, struct buf *out)
+{
+    switch (action) {
+    case ACTION_HELP:
+        flags_help(out);
+        break;
+    case ACTION_MARKDOWN:
+        flags_markdown(out);
+        break;
+    case ACTION_VERSION:
+        flags_version(out);
+        break;
+    case ACTION_WORDS:
+        for (size_t i = 0; i < flag_rows_nr; i++)
+            if (!flag_rows[i].hidden)
+                buf_printf(out, "--%s\n", flag_rows[i].name);
+        break;
+    case ACTION_BASH:
+    case ACTION_ZSH:
+        if (action == ACTION_ZSH)
+            buf_c(out, "autoload -U +X bashcompinit && bashcompinit\n");
+        buf_c(out, "complete -W \"$(narthex --completion-bash)\" narthex prometheus\n");
+        break;
+    }
+    return 0;
+}
+
+static int
+finish(struct line *l, struct error *err, struct buf *out, struct buf *err_text)
+{
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < l->nr; i++)
+        ok = set_element(l, &l->elements[i], err);
+    if (!ok) {
+        buf_printf(err_text, "Error parsing command line arguments: %s\n", error_text(err));
+        flags_help(err_text);
+        return EXIT_WRONG_VALUE;
+    }
+    set_defaults(l->flags);
+    if (l->action == 0 && l->flags->write_documentation)
+        l->action = ACTION_MARKDOWN;
+    return l->action != 0 ? run_action(l->action, out) : check(l->flags, err_text);
+}
+
+int
+flags_parse(struct flags *flags, int argc, char *const *argv, const struct io *io, struct buf *out,
+            struct buf *err_text)
+{
+    struct line l = { .flags = flags, .io = io };
+    struct error err = { 0 };
+    int status;
+
+    *flags = (struct flags){ .arena = MEM_NEW(struct arena) };
+    arena_init(flags->arena, SIZE_MAX);
+    for (int i = argc; i-- > 1;)
+        push_arg(&l, str_c(argv[i]));
+    if (!read_line(&l, &err)) {
+        buf_printf(err_text, "Error parsing command line arguments: %s\nprometheus: error: %s\n",
+                   error_text(&err), error_text(&err));
+        status = EXIT_WRONG_LINE;
+    } else if (l.action == ACTION_VERSION) {
+        status = run_action(ACTION_VERSION, out);
+    } else {
+        status = finish(&l, &err, out, err_text);
+    }
+    mem_free(l.args);
+    mem_free(l.elements);
+    error_clear(&err);
+    return status;
+}
+
+void
+flags_fini(struct flags *flags)
+{
+    if (flags->arena == NULL)
+        return;
+    arena_fini(flags->arena);
+    mem_free(flags->arena);
+    flags->arena = NULL;
+}
+
+static void
+say_feature(const struct log *log, const struct feature_row *row)
+{
+    if (row->warn)
+        log_warn(log, "feature flag", LOG_C("option", row->name), LOG_C("note", row->says));
+    else
+        log_info(log, "experimental feature enabled", LOG_C("option", row->name),
+                 LOG_C("note", row->says));
+}
+
+static void
+enable(struct flags *flags, struct str name, const struct log *log)
+{
+    for (size_t i = 0; i < feature_rows_nr; i++) {
+        const struct feature_row *row = &feature_rows[i];
+        if (!str_is(name, row->name))
+            continue;
+        if (row->offset != SIZE_MAX)
+            *((bool *)&flags->features + row->offset) = true;
+        say_feature(log, row);
+        return;
+    }
+    log_warn(log, "Unknown option for --enable-feature", LOG_S("option", name));
+}
+
+bool
+flags_features(struct flags *flags, const struct log *log, struct error *err)
+{
+    for (size_t i = 0; i < flags->enable_feature.nr; i++) {
+        struct str list = flags->enable_feature.items[i];
+        for (size_t from = 0; from <= list.n;) {
+            size_t end = str_find(list, ',', from);
+            enable(flags, (struct str){ list.p + from, end - from }, log);
+            from = end + 1;
+        }
+    }
+    if (flags->features.auto_reload_config)
+        flags->config_auto_reload = true;
+    if (flags->features.otlp_deltatocumulative && flags->features.otlp_native_delta_ingestion)
+        return error_set(err, ERR_INVALID,
+                         "cannot enable otlp-deltatocumulative and otlp-native-delta-ingestion "
+                         "features at the same time");
+    return true;
+}
