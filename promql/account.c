@@ -1,0 +1,165 @@
+/* Samples as Prometheus counts them, worked out after the fact.
+ *
+ * Prometheus walks the syntax tree, step by step where we go series by series, and keeps one
+ * number: samples in memory now. Its highest value is peakSamples and what --query.max-samples
+ * limits. What it would have been follows from what each node gave out at each step, so this file
+ * walks the plan in Prometheus's order and replays the number. */
+#include "promql/exec_priv.h"
+
+struct replay {
+    struct eval *ev;
+    uint64_t peak, loaded;
+    uint64_t *loaded_at; /* NULL inside parts that have steps of their own */
+};
+
+static uint64_t replay_node(struct replay *r, const struct node *n, uint64_t now);
+
+static void
+raise_peak(struct replay *r, uint64_t now)
+{
+    r->peak = MAX(r->peak, now);
+}
+
+static uint64_t
+given_at(const struct replay *r, const struct node *n, size_t k)
+{
+    const struct tally *t = &r->ev->tallies[n->id];
+
+    if (n->type == VALUE_STRING || k >= node_steps(n))
+        return 0;
+    return t->full_nr + (t->at == NULL ? 0 : t->at[k]);
+}
+
+static uint64_t
+given(const struct replay *r, const struct node *n)
+{
+    return r->ev->tallies[n->id].total;
+}
+
+static void
+add_loaded(struct replay *r, const struct node *n)
+{
+    const struct tally *t = &r->ev->tallies[n->id];
+
+    r->loaded += t->loaded;
+    for (size_t k = 0; r->loaded_at != NULL && t->loaded_at != NULL && k < node_steps(n); k++)
+        r->loaded_at[k] += t->loaded_at[k];
+}
+
+/* Operands whole, then step by step: their points are gathered, the result is added. */
+static uint64_t
+replay_steps(struct replay *r, const struct node *n, uint64_t before)
+{
+    uint64_t now = before;
+
+    for (uint32_t i = 0; i < n->args_nr; i++)
+        if (n->args[i]->type != VALUE_STRING)
+            now = replay_node(r, n->args[i], now);
+    for (size_t k = 0; k < node_steps(n); k++) {
+        uint64_t gathered = 0, result = given_at(r, n, k);
+
+        for (uint32_t i = 0; i < n->args_nr; i++)
+            gathered += given_at(r, n->args[i], k);
+        raise_peak(r, now + gathered + result);
+        now += result;
+    }
+    raise_peak(r, before + given(r, n));
+    return before + given(r, n);
+}
+
+static uint64_t
+replay_aggregate(struct replay *r, const struct node *n, uint64_t before)
+{
+    uint64_t now = n->args_nr > 1 ? replay_node(r, n->args[1], before) : before;
+
+    replay_node(r, n->args[0], now);
+    raise_peak(r, before + given(r, n));
+    return before + given(r, n);
+}
+
+/* Series by series: the window grows and shrinks, the results of earlier series stay. */
+static uint64_t
+replay_windows(struct replay *r, const struct range_node *n, uint64_t now)
+{
+    for (uint32_t i = 0; i < n->base.sources_nr && n->windows != NULL; i++) {
+        const struct window_tally *w = &n->windows[i];
+
+        raise_peak(r, now + w->window_max);
+        now += w->out_nr;
+        raise_peak(r, now + w->window_last);
+    }
+    return now;
+}
+
+static uint64_t
+replay_range(struct replay *r, const struct node *n, uint64_t now)
+{
+    const struct range_node *range = (const struct range_node *)n;
+    uint32_t scalars_nr = n->args_nr - (range->inner != NULL);
+    uint64_t inner = 0;
+
+    if (range->inner != NULL) {
+        struct replay sub = { .ev = r->ev, .peak = r->peak };
+        now = replay_node(&sub, range->inner, now);
+        r->peak = MAX(r->peak, sub.peak);
+        inner = given(r, range->inner);
+        if (range->raw)
+            r->loaded += sub.loaded;
+    }
+    for (uint32_t i = 0; i < scalars_nr; i++)
+        now = replay_node(r, n->args[i], now);
+    add_loaded(r, n);
+    return range->raw ? now : replay_windows(r, range, now) - inner;
+}
+
+static uint64_t
+replay_once(struct replay *r, const struct node *n, uint64_t now)
+{
+    struct replay sub = { .ev = r->ev, .peak = r->peak };
+    size_t steps = node_steps(n);
+
+    now = replay_node(&sub, n->args[0], now);
+    r->loaded += sub.loaded * steps;
+    for (size_t k = 0; r->loaded_at != NULL && k < steps; k++)
+        r->loaded_at[k] += sub.loaded;
+    now += given(r, n) - MIN(given(r, n), given(r, n->args[0]));
+    r->peak = MAX(sub.peak, now);
+    return now;
+}
+
+static uint64_t
+replay_select(struct replay *r, const struct node *n, uint64_t now)
+{
+    add_loaded(r, n);
+    now += given(r, n);
+    raise_peak(r, now);
+    return now;
+}
+
+static uint64_t
+replay_node(struct replay *r, const struct node *n, uint64_t now)
+{
+    const struct node_ops *ops = n->ops;
+
+    if (ops == &select_ops)
+        return replay_select(r, n, now);
+    if (ops == &range_ops)
+        return replay_range(r, n, now);
+    if (ops == &invariant_ops)
+        return replay_once(r, n, now);
+    if (ops == &fold_ops || ops == &topk_ops || ops == &ratio_ops || ops == &quantile_ops)
+        return replay_aggregate(r, n, now);
+    if (ops == &negate_ops || ops == &label_ops || ops == &absent_range_ops || ops == &rename_ops)
+        return replay_node(r, n->args[0], now);
+    return replay_steps(r, n, now);
+}
+
+void
+account_run(struct eval *ev, struct node *root, struct account *a)
+{
+    struct replay r = { .ev = ev, .loaded_at = a->loaded_at };
+
+    replay_node(&r, root, 0);
+    a->peak = r.peak;
+    a->loaded = r.loaded;
+}

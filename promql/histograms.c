@@ -1,0 +1,27 @@
+/* Native histograms as the engine handles them: always in float form. */
+#include "promql/exec_priv.h"
+
+#include "model/histogram_math.h"
+
+uint32_t
+histogram_weight(const struct histogram *h)
+{
+    size_t bytes = 168 + 8 * (h->pos.spans_nr + h->neg.spans_nr + h->pos.buckets_nr +
+                              h->neg.buckets_nr + h->custom_values_nr);
+
+    return (uint32_t)((bytes + 8) / 16);
+}
+
+const struct histogram *
+histogram_keep(struct arena *a, const struct histogram *h)
+{
+    return histogram_copy(h, a);
+}
+
+void
+samples_to_float(struct sample_buf *b, struct arena *a)
+{
+    for (size_t i = 0; b->h != NULL && i < b->nr; i++)
+        if (b->h[i] != NULL && b->h[i]->is_int)
+            b->h[i] = histogram_to_float(b->h[i], a);
+}

@@ -1,0 +1,175 @@
+/* Instant vector selectors: at each step the newest sample of (t - lookback, t], unless it is a
+ * stale marker. One walk over samples and steps together. timestamp(selector) gives the sample's
+ * time in place of its value. */
+#include "promql/exec_priv.h"
+
+static bool
+select_open(struct eval *ev, struct node *n, struct error *err)
+{
+    struct select_node *s = (struct select_node *)n;
+    const struct series_set *set = ev->selections[s->selection].set;
+    struct series *series = ARENA_NEW_ARRAY(ev->arena, struct series, set->nr);
+
+    (void)err;
+    for (uint32_t i = 0; i < set->nr; i++) {
+        series[i].pairs = series_pairs(set, i, &series[i].nr);
+        if (s->timestamps)
+            series[i] = series_anonymous(ev, series[i]);
+    }
+    if (s->timestamps) {
+        node_series(ev, n, series, set->nr);
+    } else {
+        n->series = series;
+        n->series_nr = n->sources_nr = set->nr;
+    }
+    return true;
+}
+
+static bool
+is_end(const struct sample_buf *b, size_t i)
+{
+    const struct histogram *h = b->h == NULL ? NULL : b->h[i];
+
+    return is_stale(h != NULL ? h->sum : b->v[i]);
+}
+
+/* Samples at[k] for step k; floats only. */
+static void
+fill_floats(const struct select_node *s, const struct sample_buf *b, int64_t lookback_ms,
+            struct column *out)
+{
+    const struct step_grid *g = &s->base.frame->grid;
+    size_t next = 0; /* the first sample behind the step */
+    int64_t ref_ms = g->start_ms - s->offset_ms;
+
+    for (size_t k = 0; k < g->nr; k++, ref_ms += g->step_ms) {
+        while (next < b->nr && b->t_ms[next] <= ref_ms)
+            next++;
+        if (next == 0 || b->t_ms[next - 1] <= ref_ms - lookback_ms || is_stale(b->v[next - 1]))
+            continue;
+        out->v[k] = s->timestamps ? (double)b->t_ms[next - 1] / 1000 : b->v[next - 1];
+        column_mark(out, k);
+    }
+}
+
+static void
+fill_mixed(const struct select_node *s, const struct sample_buf *b, int64_t lookback_ms,
+           struct column *out)
+{
+    const struct step_grid *g = &s->base.frame->grid;
+    size_t next = 0;
+
+    for (size_t k = 0; k < g->nr; k++) {
+        int64_t ref_ms = grid_time(g, k) - s->offset_ms;
+
+        while (next < b->nr && b->t_ms[next] <= ref_ms)
+            next++;
+        if (next == 0 || b->t_ms[next - 1] <= ref_ms - lookback_ms || is_end(b, next - 1))
+            continue;
+        column_mark(out, k);
+        if (s->timestamps)
+            out->v[k] = (double)b->t_ms[next - 1] / 1000;
+        else if (b->h[next - 1] != NULL)
+            out->h[k] = b->h[next - 1];
+        else
+            out->v[k] = b->v[next - 1];
+    }
+}
+
+static uint64_t
+weight_at(const struct column *c, size_t k)
+{
+    const struct histogram *h = column_histogram(c, k);
+
+    return h == NULL ? 1 : histogram_weight(h);
+}
+
+static void
+count_loaded(struct eval *ev, const struct select_node *s, struct worker *w, const struct column *c)
+{
+    struct tally *t = &w->tallies[s->base.id];
+
+    if (c->h == NULL)
+        t->loaded += c->present_nr;
+    for (size_t k = 0; c->h != NULL && k < c->nr; k++)
+        t->loaded += column_has(c, k) ? weight_at(c, k) : 0;
+    if (!ev->per_step_stats || c->present_nr == 0)
+        return;
+    if (t->loaded_at == NULL)
+        t->loaded_at = MEM_NEW_ARRAY(uint64_t, c->nr);
+    for (size_t k = 0; k < c->nr; k++)
+        t->loaded_at[k] += column_has(c, k) ? weight_at(c, k) : 0;
+}
+
+static bool
+select_source(struct eval *ev, struct node *n, uint32_t source, struct worker *w,
+              struct column *out, struct error *err)
+{
+    struct select_node *s = (struct select_node *)n;
+    const struct step_grid *g = &n->frame->grid;
+    struct sample_buf *b = &w->samples;
+    int64_t first_ms = g->start_ms - s->offset_ms, last_ms = grid_time(g, g->nr - 1) - s->offset_ms;
+
+    samples_restart(b);
+    if (!series_read(ev->selections[s->selection].set, source, first_ms - ev->lookback_ms + 1,
+                     last_ms, b, err))
+        return false;
+    samples_to_float(b, &w->arena);
+    column_new(&w->arena, out, g->nr, b->h != NULL && !s->timestamps);
+    if (b->h == NULL)
+        fill_floats(s, b, ev->lookback_ms, out);
+    else
+        fill_mixed(s, b, ev->lookback_ms, out);
+    column_count(out);
+    count_loaded(ev, s, w, out);
+    return true;
+}
+
+static bool
+select_column(struct eval *ev, struct node *n, uint32_t i, struct worker *w, struct column *out,
+              struct error *err)
+{
+    return node_merge(ev, n, i, w, select_source, out, err);
+}
+
+const struct node_ops select_ops = { select_open, select_column };
+
+/* timestamp() of anything but a selector: the time of the step, at points of any kind. */
+static bool
+timestamp_open(struct eval *ev, struct node *n, struct error *err)
+{
+    struct node *child = n->args[0];
+
+    if (!node_open(ev, child, err))
+        return false;
+    struct series *series = ARENA_NEW_ARRAY(ev->arena, struct series, child->series_nr);
+    for (uint32_t i = 0; i < child->series_nr; i++)
+        series[i] = series_anonymous(ev, child->series[i]);
+    node_series(ev, n, series, child->series_nr);
+    return true;
+}
+
+static bool
+timestamp_source(struct eval *ev, struct node *n, uint32_t source, struct worker *w,
+                 struct column *out, struct error *err)
+{
+    struct column c;
+
+    if (!node_column(ev, n->args[0], source, w, &c, err))
+        return false;
+    column_new(&w->arena, out, c.nr, false);
+    out->present = c.present;
+    out->present_nr = c.present_nr;
+    for (size_t k = 0; k < c.nr; k++)
+        out->v[k] = (double)grid_time(&n->frame->grid, k) / 1000;
+    return true;
+}
+
+static bool
+timestamp_column(struct eval *ev, struct node *n, uint32_t i, struct worker *w, struct column *out,
+                 struct error *err)
+{
+    return node_merge(ev, n, i, w, timestamp_source, out, err);
+}
+
+const struct node_ops timestamp_ops = { timestamp_open, timestamp_column };

@@ -1,0 +1,707 @@
+/* From the syntax tree to the tree of nodes.
+ *
+ * The syntax tree is shared by threads and never changed. Parts whose value does not depend on the
+ * step ("@", numbers) are evaluated once, on a frame of one step, and repeated: the rules which
+ * parts these are, and that the parameter of an aggregation is not looked at, are Prometheus's,
+ * since they decide what is counted and what "@ start()" means. Distinct selectors are chosen once,
+ * whatever their offsets and ranges. */
+#include "promql/exec_priv.h"
+
+#include <inttypes.h>
+
+#include "base/mem.h"
+
+/* Where in the tree the builder stands. */
+struct place {
+    struct frame *frame;
+    int64_t offset_ms, range_ms; /* of the subqueries around */
+    bool at_set;
+    int64_t at_ms; /* of the innermost subquery with "@" */
+    bool plain; /* inside an aggregation's parameter: nothing is taken as independent of the step */
+    const char *func; /* the function or aggregation next above, for hints */
+    const struct aggregate_expr *by;
+    int64_t hint_step_ms;
+};
+
+static bool
+build(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err);
+
+void *
+node_new(struct eval *ev, size_t bytes, const struct node_ops *ops, struct frame *f,
+         const struct expr *e, uint32_t args_nr)
+{
+    struct node *n = arena_zalloc(ev->arena, bytes);
+
+    n->ops = ops;
+    n->frame = f;
+    n->type = e->type;
+    n->pos = e->pos;
+    n->id = ev->nodes_nr++;
+    n->uses = 1;
+    n->args_nr = args_nr;
+    n->args = ARENA_NEW_ARRAY(ev->arena, struct node *, args_nr);
+    return n;
+}
+
+/* Ranks follow evaluation: children before their parent, in order. */
+static struct node *
+ranked(struct eval *ev, struct node *n)
+{
+    n->rank = ev->ranks_nr++;
+    return n;
+}
+
+/* ---- what does not depend on the step ---- */
+
+struct invariance {
+    bool whole; /* the value is the same at every step */
+    bool wrap;  /* and evaluating it once is worth a node */
+};
+
+static bool
+has_at(const struct time_shift *s, bool plain)
+{
+    return s->at == AT_TIME || (!plain && s->at != AT_NONE);
+}
+
+static bool
+depends_on_time(enum function_id fn)
+{
+    switch (fn) {
+    case FN_DAYS_IN_MONTH:
+    case FN_DAY_OF_MONTH:
+    case FN_DAY_OF_WEEK:
+    case FN_DAY_OF_YEAR:
+    case FN_HOUR:
+    case FN_MINUTE:
+    case FN_MONTH:
+    case FN_YEAR:
+    case FN_PREDICT_LINEAR:
+    case FN_TIME:
+    case FN_TIMESTAMP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool
+is_query_constant(const struct expr *e)
+{
+    if (e->kind != EXPR_CALL)
+        return false;
+    enum function_id fn = e->call.fn->id;
+    return fn == FN_START || fn == FN_END || fn == FN_RANGE || fn == FN_STEP;
+}
+
+static struct invariance invariance_of(struct expr *e);
+
+static struct invariance
+invariance_of_call(struct expr *e)
+{
+    bool whole = !depends_on_time(e->call.fn->id);
+    bool timestamps = e->call.fn->id == FN_TIMESTAMP;
+
+    if (is_query_constant(e))
+        return (struct invariance){ true, false };
+    for (size_t i = 0; i < e->call.args_nr; i++) {
+        struct expr *arg = expr_unwrapped(e->call.args[i]);
+        bool same = invariance_of(arg).whole;
+
+        whole &= same;
+        timestamps &= same && arg->kind == EXPR_SELECTOR;
+    }
+    return (struct invariance){ whole || timestamps, whole || timestamps };
+}
+
+static struct invariance
+invariance_of(struct expr *e)
+{
+    bool both;
+
+    switch (e->kind) {
+    case EXPR_SELECTOR:
+        both = has_at(&e->selector.shift, false);
+        return (struct invariance){ both, both };
+    case EXPR_AGGREGATE:
+        return invariance_of(expr_unwrapped(e->aggregate.inner));
+    case EXPR_BINARY:
+        both = invariance_of(e->binary.lhs).whole && invariance_of(e->binary.rhs).whole;
+        return (struct invariance){ both, both };
+    case EXPR_CALL:
+        return invariance_of_call(e);
+    case EXPR_MATRIX:
+        return (struct invariance){ invariance_of(e->matrix.selector).whole, false };
+    case EXPR_SUBQUERY:
+        return (struct invariance){ has_at(&e->subquery.shift, false), false };
+    case EXPR_PAREN:
+        return invariance_of(e->paren.inner);
+    case EXPR_UNARY:
+        return invariance_of(e->unary.inner);
+    case EXPR_STEP_INVARIANT:
+        return invariance_of(e->step_invariant.inner);
+    default:
+        return (struct invariance){ true, false };
+    }
+}
+
+static struct frame *
+frame_new(struct eval *ev, int64_t start_ms, int64_t end_ms, int64_t step_ms)
+{
+    struct frame *f = ARENA_NEW(ev->arena, struct frame);
+
+    f->grid.start_ms = start_ms;
+    f->grid.step_ms = step_ms;
+    f->grid.nr =
+        end_ms < start_ms ? 0 : (size_t)((uint64_t)(end_ms - start_ms) / (uint64_t)step_ms) + 1;
+    f->instant = start_ms == end_ms;
+    return f;
+}
+
+/* e once, on a frame of one step, repeated over the steps of p. */
+static bool
+build_once(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
+{
+    struct node *n = node_new(ev, sizeof *n, &invariant_ops, p.frame, e, 1);
+    int64_t start_ms = p.frame->grid.start_ms;
+
+    p.frame = frame_new(ev, start_ms, start_ms, 1);
+    if (!build(ev, p, e, &n->args[0], err))
+        return false;
+    *out = ranked(ev, n);
+    return true;
+}
+
+static bool
+build_child(struct eval *ev, struct place p, struct expr *e, bool wrap, struct node **out,
+            struct error *err)
+{
+    if (wrap && !p.plain && invariance_of(e).wrap)
+        return build_once(ev, p, e, out, err);
+    return build(ev, p, e, out, err);
+}
+
+/* ---- selectors ---- */
+
+static int64_t
+at_of(const struct eval *ev, const struct time_shift *s)
+{
+    return s->at == AT_START ? ev->start_ms : s->at == AT_END ? ev->end_ms : s->at_ms;
+}
+
+/* What to take from a step's time. With "@" the steps count from the frame's first. */
+static int64_t
+shift_of(const struct eval *ev, const struct place *p, const struct time_shift *s)
+{
+    if (!has_at(s, p->plain))
+        return s->offset_ms;
+    return s->offset_ms + p->frame->grid.start_ms - at_of(ev, s);
+}
+
+static bool
+matchers_eq(const struct selection *s, const struct selector_expr *sel)
+{
+    if (s->matchers_nr != sel->matchers_nr)
+        return false;
+    for (size_t i = 0; i < s->matchers_nr; i++) {
+        const struct matcher *a = &s->matchers[i], *b = &sel->matchers[i];
+        if (a->type != b->type || !str_eq(a->name, b->name) || !str_eq(a->value, b->value))
+            return false;
+    }
+    return true;
+}
+
+static void
+hint_function(const struct place *p, struct select_hints *h)
+{
+    h->func = p->func == NULL ? STR_NONE : str_c(p->func);
+    if (p->by != NULL) {
+        h->grouping = p->by->grouping;
+        h->grouping_nr = p->by->grouping_nr;
+        h->by = !p->by->without;
+    }
+}
+
+static uint32_t
+selection_of(struct eval *ev, const struct place *p, const struct selector_expr *sel,
+             int64_t min_ms, int64_t max_ms, int64_t range_ms)
+{
+    for (size_t i = 0; i < ev->selections_nr; i++) {
+        struct selection *s = &ev->selections[i];
+        if (!matchers_eq(s, sel))
+            continue;
+        s->min_ms = MIN(s->min_ms, min_ms);
+        s->max_ms = MAX(s->max_ms, max_ms);
+        s->hints.func = STR_NONE; /* used in several ways */
+        s->hints.range_ms = 0;
+        s->hints.grouping_nr = 0;
+        return (uint32_t)i;
+    }
+    MEM_GROW(ev->selections, ev->selections_nr + 1, &ev->selections_cap);
+    struct selection *s = &ev->selections[ev->selections_nr];
+    *s = (struct selection){ sel->matchers, sel->matchers_nr, min_ms, max_ms, { 0 }, NULL };
+    s->hints.step_ms = p->hint_step_ms;
+    s->hints.range_ms = range_ms;
+    hint_function(p, &s->hints);
+    return (uint32_t)ev->selections_nr++;
+}
+
+/* The span of time a selector may look at, as Prometheus opens its querier. range_ms 0: an instant
+ * vector. */
+static uint32_t
+select_for(struct eval *ev, const struct place *p, const struct selector_expr *sel,
+           int64_t range_ms)
+{
+    int64_t min_ms = p->at_set ? p->at_ms : ev->start_ms,
+            max_ms = p->at_set ? p->at_ms : ev->end_ms;
+    int64_t lookback_ms = ev->lookback_ms;
+
+    if (has_at(&sel->shift, p->plain)) {
+        min_ms = max_ms = at_of(ev, &sel->shift);
+    } else {
+        min_ms -= p->offset_ms + p->range_ms;
+        max_ms -= p->offset_ms;
+    }
+    min_ms -= range_ms == 0                    ? lookback_ms
+              : sel->anchored || sel->smoothed ? range_ms + lookback_ms
+                                               : range_ms;
+    if (sel->smoothed)
+        max_ms += lookback_ms;
+    return selection_of(ev, p, sel, min_ms + 1 - sel->shift.offset_ms,
+                        max_ms - sel->shift.offset_ms, range_ms);
+}
+
+static bool
+build_selector(struct eval *ev, struct place p, struct expr *e, bool timestamps, struct node **out)
+{
+    struct select_node *n = NODE_NEW(ev, struct select_node, &select_ops, p.frame, e, 0);
+
+    n->base.type = VALUE_VECTOR;
+    n->sel = &e->selector;
+    n->offset_ms = shift_of(ev, &p, &e->selector.shift);
+    n->fixed = has_at(&e->selector.shift, p.plain);
+    n->selection = select_for(ev, &p, &e->selector, 0);
+    n->timestamps = timestamps;
+    if (timestamps && n->fixed) /* timestamp(x @ t offset o) looks at t, not at t - o */
+        n->offset_ms -= e->selector.shift.offset_ms;
+    *out = ranked(ev, &n->base);
+    return true;
+}
+
+/* ---- range vectors ---- */
+
+static int64_t
+default_step(const struct eval *ev, const struct subquery_expr *s)
+{
+    return s->step_ms != 0 ? s->step_ms : ev->subquery_step_ms;
+}
+
+/* The subquery's own steps: multiples of its step behind the first window's start, up to the last
+ * step of the parent. */
+static struct frame *
+subquery_frame(struct eval *ev, const struct place *p, const struct subquery_expr *s,
+               int64_t offset_ms)
+{
+    const struct step_grid *g = &p->frame->grid;
+    int64_t step_ms = default_step(ev, s), first_ms = g->start_ms - offset_ms - s->range_ms;
+    int64_t start_ms = step_ms * (first_ms / step_ms);
+
+    if (start_ms <= first_ms)
+        start_ms += step_ms;
+    return frame_new(ev, start_ms, g->nr == 0 ? start_ms - 1 : grid_time(g, g->nr - 1) - offset_ms,
+                     step_ms);
+}
+
+static bool
+build_inner(struct eval *ev, struct place p, struct expr *e, int64_t offset_ms, struct node **out,
+            struct error *err)
+{
+    const struct subquery_expr *s = &e->subquery;
+    bool at = has_at(&s->shift, p.plain), once = !p.plain && invariance_of(s->inner).whole;
+
+    p.frame = subquery_frame(ev, &p, s, offset_ms);
+    if (p.frame->grid.nr > UINT32_MAX)
+        return error_too_many_samples(err);
+    p.offset_ms = (at ? 0 : p.offset_ms) + s->shift.offset_ms;
+    p.range_ms = (at ? 0 : p.range_ms) + s->range_ms;
+    p.at_set |= at;
+    p.at_ms = at ? at_of(ev, &s->shift) : p.at_ms;
+    p.hint_step_ms = p.frame->grid.step_ms;
+    return once ? build_once(ev, p, s->inner, out, err) : build(ev, p, s->inner, out, err);
+}
+
+static bool
+range_source(struct eval *ev, struct place p, struct expr *arg, struct range_node *n,
+             struct error *err)
+{
+    const struct selector_expr *sel;
+
+    if (arg->kind == EXPR_SUBQUERY) {
+        n->fixed = has_at(&arg->subquery.shift, p.plain);
+        n->offset_ms = shift_of(ev, &p, &arg->subquery.shift);
+        n->range_ms = arg->subquery.range_ms;
+        return build_inner(ev, p, arg, n->offset_ms, &n->inner, err);
+    }
+    sel = &arg->matrix.selector->selector;
+    n->sel = sel;
+    n->fixed = has_at(&sel->shift, p.plain);
+    n->offset_ms = shift_of(ev, &p, &sel->shift);
+    n->range_ms = arg->matrix.range_ms;
+    n->selection = select_for(ev, &p, sel, n->range_ms);
+    return true;
+}
+
+static bool
+is_range(const struct expr *e)
+{
+    return e->kind == EXPR_MATRIX || e->kind == EXPR_SUBQUERY;
+}
+
+/* A function over a range vector. The samples of a subquery come last in args, after it has been
+ * evaluated first. */
+static bool
+build_range(struct eval *ev, struct place p, struct expr *e, bool wrap, struct node **out,
+            struct error *err)
+{
+    const struct call_expr *call = &e->call;
+    struct range_node *n =
+        NODE_NEW(ev, struct range_node, &range_ops, p.frame, e, (uint32_t)call->args_nr);
+    uint32_t scalars_nr = 0;
+    struct expr *first = expr_unwrapped(call->args[0]);
+
+    n->fn = call->fn->id;
+    n->arg_pos = first->kind == EXPR_SUBQUERY ? (struct pos_range){ 0, 0 } : first->pos;
+    for (size_t i = 0; i < call->args_nr; i++) {
+        struct expr *arg = expr_unwrapped(call->args[i]);
+        if (is_range(arg) && !range_source(ev, p, arg, n, err))
+            return false;
+    }
+    for (size_t i = 0; i < call->args_nr; i++) {
+        struct expr *arg = expr_unwrapped(call->args[i]);
+        if (!is_range(arg) && !build_child(ev, p, arg, wrap, &n->base.args[scalars_nr++], err))
+            return false;
+    }
+    n->base.args[scalars_nr] = n->inner;
+    n->base.args_nr = scalars_nr + (n->inner != NULL);
+    n->scalars = ARENA_NEW_ARRAY(ev->arena, const double *, scalars_nr);
+    *out = ranked(ev, &n->base);
+    return true;
+}
+
+static bool
+build_absent_range(struct eval *ev, struct place p, struct expr *e, bool wrap, struct node **out,
+                   struct error *err)
+{
+    struct call_node *n = NODE_NEW(ev, struct call_node, &absent_range_ops, p.frame, e, 1);
+
+    n->fn = FN_ABSENT_OVER_TIME;
+    n->expr = &e->call;
+    if (!build_range(ev, p, e, wrap, &n->base.args[0], err))
+        return false;
+    *out = ranked(ev, &n->base);
+    return true;
+}
+
+/* The whole query is x[5m] or x[5m:1m]. */
+static bool
+build_raw(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
+{
+    struct range_node *n = NODE_NEW(ev, struct range_node, &range_ops, p.frame, e, 1);
+
+    n->raw = true;
+    n->arg_pos = e->pos;
+    if (!range_source(ev, p, e, n, err))
+        return false;
+    n->base.args[0] = n->inner;
+    n->base.args_nr = n->inner != NULL;
+    *out = ranked(ev, &n->base);
+    return true;
+}
+
+/* ---- calls ---- */
+
+static const struct node_ops *
+call_ops(const struct call_expr *call)
+{
+    switch (call->fn->id) {
+    case FN_TIME:
+    case FN_PI:
+        return &time_ops;
+    case FN_VECTOR:
+        return &vector_ops;
+    case FN_SCALAR:
+        return &scalar_ops;
+    case FN_MAX_OF:
+    case FN_MIN_OF:
+        return &pick_scalar_ops;
+    case FN_TIMESTAMP:
+        return &timestamp_ops;
+    case FN_START_TIMESTAMP:
+        return &nothing_ops;
+    case FN_SORT:
+    case FN_SORT_DESC:
+    case FN_SORT_BY_LABEL:
+    case FN_SORT_BY_LABEL_DESC:
+        return &sort_ops;
+    case FN_ABSENT:
+        return &absent_ops;
+    case FN_LABEL_REPLACE:
+    case FN_LABEL_JOIN:
+        return &label_ops;
+    case FN_HISTOGRAM_QUANTILE:
+    case FN_HISTOGRAM_QUANTILES:
+    case FN_HISTOGRAM_FRACTION:
+        return &bucket_ops;
+    case FN_HISTOGRAM_AVG:
+    case FN_HISTOGRAM_COUNT:
+    case FN_HISTOGRAM_SUM:
+    case FN_HISTOGRAM_STDDEV:
+    case FN_HISTOGRAM_STDVAR:
+        return &histogram_ops;
+    case FN_INFO:
+        return &info_ops;
+    default:
+        return call->args_nr == 0 ? &time_ops : NULL;
+    }
+}
+
+static double
+query_constant(const struct eval *ev, enum function_id fn)
+{
+    switch (fn) {
+    case FN_START:
+        return (double)ev->start_ms / 1000;
+    case FN_END:
+        return (double)ev->end_ms / 1000;
+    case FN_RANGE:
+        return (double)(ev->end_ms - ev->start_ms) / 1000;
+    default:
+        return ev->start_ms == ev->end_ms ? 0 : (double)ev->step_ms / 1000;
+    }
+}
+
+static bool
+build_number(struct eval *ev, struct place p, struct expr *e, double v, struct node **out)
+{
+    struct number_node *n = NODE_NEW(ev, struct number_node, &number_ops, p.frame, e, 0);
+
+    n->v = v;
+    *out = ranked(ev, &n->base);
+    return true;
+}
+
+static bool
+build_args(struct eval *ev, struct place p, struct expr *e, bool wrap, struct node *n,
+           struct error *err)
+{
+    for (size_t i = 0; i < e->call.args_nr; i++)
+        if (!build_child(ev, p, expr_unwrapped(e->call.args[i]), wrap, &n->args[i], err))
+            return false;
+    return true;
+}
+
+static bool
+build_math(struct eval *ev, struct place p, struct expr *e, bool wrap, struct node **out,
+           struct error *err)
+{
+    struct math_node *n =
+        NODE_NEW(ev, struct math_node, &math_ops, p.frame, e, (uint32_t)e->call.args_nr);
+
+    n->fn = e->call.fn->id;
+    if (!build_args(ev, p, e, wrap, &n->base, err))
+        return false;
+    *out = ranked(ev, &n->base);
+    return true;
+}
+
+static bool
+build_plain_call(struct eval *ev, struct place p, struct expr *e, const struct node_ops *ops,
+                 bool wrap, struct node **out, struct error *err)
+{
+    struct call_node *n =
+        NODE_NEW(ev, struct call_node, ops, p.frame, e, (uint32_t)e->call.args_nr);
+
+    n->fn = e->call.fn->id;
+    n->expr = &e->call;
+    for (size_t i = 0; i < e->call.args_nr && i < ARRAY_LEN(n->arg_pos); i++)
+        n->arg_pos[i] = expr_unwrapped(e->call.args[i])->pos;
+    if (!build_args(ev, p, e, wrap, &n->base, err))
+        return false;
+    *out = ranked(ev, &n->base);
+    return true;
+}
+
+static bool
+build_call(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
+{
+    const struct call_expr *call = &e->call;
+    bool wrap = !invariance_of(e).whole;
+
+    if (is_query_constant(e))
+        return build_number(ev, p, e, query_constant(ev, call->fn->id), out);
+    p.func = call->fn->name;
+    p.by = NULL;
+    for (size_t i = 0; i < call->args_nr; i++)
+        if (is_range(expr_unwrapped(call->args[i])))
+            return call->fn->id == FN_ABSENT_OVER_TIME
+                       ? build_absent_range(ev, p, e, wrap, out, err)
+                       : build_range(ev, p, e, wrap, out, err);
+    if (call->fn->id == FN_TIMESTAMP && expr_unwrapped(call->args[0])->kind == EXPR_SELECTOR)
+        return build_selector(ev, p, expr_unwrapped(call->args[0]), true, out);
+    const struct node_ops *ops = call_ops(call);
+    return ops == NULL ? build_math(ev, p, e, wrap, out, err)
+                       : build_plain_call(ev, p, e, ops, wrap, out, err);
+}
+
+/* ---- operators ---- */
+
+static const struct node_ops *
+binary_ops(const struct binary_expr *b)
+{
+    bool left = b->lhs->type == VALUE_SCALAR, right = b->rhs->type == VALUE_SCALAR;
+
+    if (left && right)
+        return &binary_scalar_ops;
+    if (left || right)
+        return &binary_mixed_ops;
+    return op_is_set(b->op) ? &set_ops : &join_ops;
+}
+
+static bool
+build_binary(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
+{
+    const struct binary_expr *b = &e->binary;
+    struct binary_node *n = NODE_NEW(ev, struct binary_node, binary_ops(b), p.frame, e, 2);
+    bool wrap = !invariance_of(e).whole;
+
+    n->expr = b;
+    n->op = b->op;
+    n->return_bool = b->return_bool;
+    p.func = NULL;
+    p.by = NULL;
+    if (!build_child(ev, p, b->lhs, wrap, &n->base.args[0], err) ||
+        !build_child(ev, p, b->rhs, wrap, &n->base.args[1], err))
+        return false;
+    *out = ranked(ev, &n->base);
+    return true;
+}
+
+static bool
+build_unary(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
+{
+    if (e->unary.op != OP_SUB)
+        return build(ev, p, e->unary.inner, out, err);
+    struct node *n = node_new(ev, sizeof *n, &negate_ops, p.frame, e, 1);
+    if (!build(ev, p, e->unary.inner, &n->args[0], err))
+        return false;
+    *out = ranked(ev, n);
+    return true;
+}
+
+static const struct node_ops *
+aggregate_ops(enum aggregate_op op)
+{
+    switch (op) {
+    case AGGR_TOPK:
+    case AGGR_BOTTOMK:
+    case AGGR_LIMITK:
+        return &topk_ops;
+    case AGGR_LIMIT_RATIO:
+        return &ratio_ops;
+    case AGGR_QUANTILE:
+        return &quantile_ops;
+    case AGGR_COUNT_VALUES:
+        return &count_values_ops;
+    default:
+        return &fold_ops;
+    }
+}
+
+/* args[0] is the operand, args[1] the parameter; the parameter is evaluated first. */
+static bool
+build_aggregate(struct eval *ev, struct place p, struct expr *e, struct node **out,
+                struct error *err)
+{
+    const struct aggregate_expr *a = &e->aggregate;
+    struct aggregate_node *n =
+        NODE_NEW(ev, struct aggregate_node, aggregate_ops(a->op), p.frame, e, 2);
+    struct expr *inner = expr_unwrapped(a->inner),
+                *param = a->param == NULL ? NULL : expr_unwrapped(a->param);
+    struct place plain = p;
+
+    n->expr = a;
+    n->op = a->op;
+    n->inner_pos = inner->pos;
+    n->base.args_nr = 1;
+    plain.plain = true;
+    if (param != NULL && param->type != VALUE_STRING) {
+        n->param_pos = param->pos;
+        n->param_constant = param->kind == EXPR_NUMBER || is_query_constant(param);
+        n->base.args_nr = 2;
+        if (!build(ev, plain, param, &n->base.args[1], err))
+            return false;
+    }
+    p.func = promql_aggregates[a->op].name;
+    p.by = a;
+    if (!build(ev, p, inner, &n->base.args[0], err))
+        return false;
+    *out = ranked(ev, &n->base);
+    return true;
+}
+
+static bool
+build_string(struct eval *ev, struct place p, struct expr *e, struct node **out)
+{
+    struct string_node *n = NODE_NEW(ev, struct string_node, &string_ops, p.frame, e, 0);
+
+    n->v = e->string.v;
+    *out = ranked(ev, &n->base);
+    return true;
+}
+
+static bool
+build(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
+{
+    switch (e->kind) {
+    case EXPR_NUMBER:
+        return build_number(ev, p, e, e->number.v, out);
+    case EXPR_STRING:
+        return build_string(ev, p, e, out);
+    case EXPR_PAREN:
+        return build(ev, p, e->paren.inner, out, err);
+    case EXPR_UNARY:
+        return build_unary(ev, p, e, out, err);
+    case EXPR_BINARY:
+        return build_binary(ev, p, e, out, err);
+    case EXPR_CALL:
+        return build_call(ev, p, e, out, err);
+    case EXPR_AGGREGATE:
+        return build_aggregate(ev, p, e, out, err);
+    case EXPR_SELECTOR:
+        return build_selector(ev, p, e, false, out);
+    case EXPR_MATRIX:
+    case EXPR_SUBQUERY:
+        return build_raw(ev, p, e, out, err);
+    case EXPR_STEP_INVARIANT:
+        return build(ev, p, e->step_invariant.inner, out, err);
+    default:
+        return error_set(err, ERR_INTERNAL, "no plan for an expression of kind %d", (int)e->kind);
+    }
+}
+
+bool
+plan_build(struct eval *ev, struct expr *e, struct node **root, struct error *err)
+{
+    struct place p = { .hint_step_ms = ev->step_ms };
+
+    p.frame = frame_new(ev, ev->start_ms, ev->end_ms, MAX(ev->step_ms, (int64_t)1));
+    if (!build_child(ev, p, e, true, root, err))
+        return false;
+    if (ev->delayed_names && e->type == VALUE_VECTOR) {
+        struct node *n = node_new(ev, sizeof *n, &rename_ops, p.frame, e, 1);
+
+        n->args[0] = *root;
+        *root = ranked(ev, n);
+    }
+    return true;
+}
