@@ -17,4 +17,3 @@ add_library(cmd_flags STATIC
     ${CMAKE_CURRENT_LIST_DIR}/flags_show.c
     ${CMAKE_CURRENT_LIST_DIR}/flags_table.c)
 target_link_libraries(cmd_flags PUBLIC base PRIVATE product_options)
-target_compile_definitions(cmd_flags PRIVATE NARTHEX_VERSION="${PROJECT_VERSION}")

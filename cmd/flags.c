@@ -287,7 +287,7 @@ set_value(struct flags *flags, const struct flag_row *row, struct str text, stru
         *(bool *)at = str_is(text, "true");
         return true;
     case FLAG_STR:
-        *(struct str *)at = text;
+        *(const char **)at = arena_str(flags->arena, text).p;
         return true;
     case FLAG_STRS:
         add_str(flags->arena, at, text);
@@ -295,7 +295,7 @@ set_value(struct flags *flags, const struct flag_row *row, struct str text, stru
     case FLAG_MESSAGES:
         return add_messages(flags->arena, row, at, text, err);
     case FLAG_ENUM:
-        *(struct str *)at = text;
+        *(const char **)at = arena_str(flags->arena, text).p;
         return in_choices(row->choices, text)
                    ? true
                    : error_set(err, ERR_INVALID, "enum value must be one of %s, got '%.*s'",
@@ -342,9 +342,11 @@ set_defaults(struct flags *flags)
     struct error err = { 0 };
 
     for (size_t i = 0; i < flag_rows_nr; i++) {
-        if (flag_given(flags, i) || flag_rows[i].dflt == NULL)
+        const struct flag_row *row = &flag_rows[i];
+        if (flag_given(flags, i) || row->type == FLAG_ACTION ||
+            (row->dflt == NULL && row->type != FLAG_STR))
             continue;
-        bool ok = set_value(flags, &flag_rows[i], str_c(flag_rows[i].dflt), &err);
+        bool ok = set_value(flags, row, row->dflt == NULL ? STR("") : str_c(row->dflt), &err);
         ASSERT(ok); /* a table with a bad default */
     }
 }
@@ -368,10 +370,10 @@ check_regex(const struct flags *flags, struct buf *err)
     struct buf pattern = { 0 };
 
     /* Prometheus compiles it as ^(?s:...)$ like any matcher. */
-    struct regex *re = regex_compile(flags->web_cors_origin, REGEX_ANCHORED, &why);
+    struct regex *re = regex_compile(str_c(flags->web_cors_origin), REGEX_ANCHORED, &why);
     bool ok = re != NULL;
     if (!ok) {
-        quote_go(flags->web_cors_origin, &pattern);
+        quote_go(str_c(flags->web_cors_origin), &pattern);
         buf_printf(err, "could not compile CORS regex string %s: %s\n", buf_z(&pattern),
                    error_text(&why));
     }
@@ -399,7 +401,7 @@ check(const struct flags *flags, struct buf *err)
         buf_printf(err, "The following flag(s) can %s in agent mode: [%s]",
                    flags->agent ? "not be used" : "only be used", buf_z(&names));
         status = EXIT_WRONG_MODE;
-    } else if (flags->agent && flags->agent_checkpoint_batch_size <= 0) {
+    } else if (flags->agent && flags->storage_agent_checkpoint_batch_size <= 0) {
         buf_c(err, "--storage.agent.checkpoint-batch-size must be greater than 0.\n");
         status = EXIT_WRONG_LINE;
     } else if (!(flags->auto_gomemlimit_ratio > 0 && flags->auto_gomemlimit_ratio <= 1)) {
@@ -513,7 +515,7 @@ enable(struct flags *flags, struct str name, const struct log *log)
         if (!str_is(name, row->name))
             continue;
         if (row->offset != SIZE_MAX)
-            *((bool *)&flags->features + row->offset) = true;
+            *((bool *)&flags->feature + row->offset) = true;
         say_feature(log, row);
         return;
     }
@@ -531,9 +533,9 @@ flags_features(struct flags *flags, const struct log *log, struct error *err)
             from = end + 1;
         }
     }
-    if (flags->features.auto_reload_config)
+    if (flags->feature.auto_reload_config)
         flags->config_auto_reload = true;
-    if (flags->features.otlp_deltatocumulative && flags->features.otlp_native_delta_ingestion)
+    if (flags->feature.otlp_deltatocumulative && flags->feature.otlp_native_delta_ingestion)
         return error_set(err, ERR_INVALID,
                          "cannot enable otlp-deltatocumulative and otlp-native-delta-ingestion "
                          "features at the same time");

@@ -7,14 +7,12 @@
  *
  * Strings are borrowed from argv and from the arena inside; flags_fini() releases. One owner
  * thread. main may adjust values afterwards (retention, external URL, ...): /api/v1/status/flags
- * shows what the struct holds when flags_each() is called. */
+ * shows what the struct holds when flags_shown() is called. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/io.h"
 #include "base/log.h"
-
-#define FLAGS_VERSION "3.14.0" /* what we say we are */
 
 /* Which features --enable-feature switched on. */
 struct feature_flags {
@@ -35,62 +33,87 @@ struct flags_strs { /* repeatable flags */
 };
 
 struct flags {
-    struct str config_file;
+    /* In the order of the table: the flag's name with _ for . and -, and the unit. Strings are
+     * NUL-terminated, never NULL. */
+    const char *config_file;
     bool config_auto_reload;
     int64_t config_auto_reload_interval_ms;
-    struct flags_strs web_listen_addresses;
-    bool auto_gomaxprocs, auto_gomemlimit;
+    struct flags_strs web_listen_address;
+    bool auto_gomaxprocs;
+    bool auto_gomemlimit;
     double auto_gomemlimit_ratio;
     int64_t auto_gomemlimit_refresh_interval_ms;
-    struct str web_config_file;
-    int64_t web_read_timeout_ms, web_max_connections, web_max_notifications_subscribers;
-    struct str web_external_url, web_route_prefix, web_user_assets;
-    bool web_enable_lifecycle, web_enable_admin_api, web_enable_remote_write_receiver;
-    struct flags_strs remote_write_messages;
+    const char *web_config_file;
+    int64_t web_read_timeout_ms;
+    int64_t web_max_connections;
+    int64_t web_max_notifications_subscribers;
+    const char *web_external_url;
+    const char *web_route_prefix;
+    const char *web_user_assets;
+    bool web_enable_lifecycle;
+    bool web_enable_admin_api;
+    bool web_enable_remote_write_receiver;
+    struct flags_strs web_remote_write_receiver_accepted_protobuf_messages;
     bool web_enable_otlp_receiver;
-    struct str web_console_templates, web_console_libraries, web_page_title, web_cors_origin;
-
-    struct str storage_path;
-    int64_t min_block_duration_ms, max_block_duration_ms; /* max: 0 is not given */
-    int64_t max_block_chunk_segment_bytes, wal_segment_bytes, retention_time_ms, retention_bytes;
-    bool no_lockfile, allow_overlapping_compaction, wal_compression;
-    struct str wal_compression_type;
-    int64_t head_chunks_write_queue_size, samples_per_chunk, delayed_compaction_max_percent;
-    struct str delay_compact_file_path;
-    int64_t block_reload_interval_ms;
-
-    struct str agent_path;
-    int64_t agent_wal_segment_bytes;
-    bool agent_wal_compression;
-    struct str agent_wal_compression_type;
-    int64_t agent_wal_truncate_frequency_ms, agent_retention_min_time_ms,
-        agent_retention_max_time_ms;
-    bool agent_checkpoint_from_memory;
-    int64_t agent_checkpoint_batch_size;
-    bool agent_no_lockfile;
-
-    int64_t remote_flush_deadline_ms, remote_read_sample_limit, remote_read_concurrent_limit;
-    int64_t remote_read_max_bytes_in_frame, web_search_max_limit;
-    int64_t rules_for_outage_tolerance_ms, rules_for_grace_period_ms, rules_resend_delay_ms,
-        rules_max_concurrent_evals;
+    const char *web_console_templates;
+    const char *web_console_libraries;
+    const char *web_page_title;
+    const char *web_cors_origin;
+    const char *storage_tsdb_path;
+    int64_t storage_tsdb_min_block_duration_ms;
+    int64_t storage_tsdb_max_block_duration_ms;
+    int64_t storage_tsdb_max_block_chunk_segment_size_bytes;
+    int64_t storage_tsdb_wal_segment_size_bytes;
+    int64_t storage_tsdb_retention_time_ms;
+    int64_t storage_tsdb_retention_size_bytes;
+    bool storage_tsdb_no_lockfile;
+    bool storage_tsdb_allow_overlapping_compaction;
+    bool storage_tsdb_wal_compression;
+    const char *storage_tsdb_wal_compression_type;
+    int64_t storage_tsdb_head_chunks_write_queue_size;
+    int64_t storage_tsdb_samples_per_chunk;
+    int64_t storage_tsdb_delayed_compaction_max_percent;
+    const char *storage_tsdb_delay_compact_file_path;
+    int64_t storage_tsdb_block_reload_interval_ms;
+    const char *storage_agent_path;
+    int64_t storage_agent_wal_segment_size_bytes;
+    bool storage_agent_wal_compression;
+    const char *storage_agent_wal_compression_type;
+    int64_t storage_agent_wal_truncate_frequency_ms;
+    int64_t storage_agent_retention_min_time_ms;
+    int64_t storage_agent_retention_max_time_ms;
+    bool storage_agent_checkpoint_from_in_memory_series;
+    int64_t storage_agent_checkpoint_batch_size;
+    bool storage_agent_no_lockfile;
+    int64_t storage_remote_flush_deadline_ms;
+    int64_t storage_remote_read_sample_limit;
+    int64_t storage_remote_read_concurrent_limit;
+    int64_t storage_remote_read_max_bytes_in_frame;
+    int64_t web_search_max_limit;
+    int64_t rules_alert_for_outage_tolerance_ms;
+    int64_t rules_alert_for_grace_period_ms;
+    int64_t rules_alert_resend_delay_ms;
+    int64_t rules_max_concurrent_evals;
     bool scrape_adjust_timestamps;
     int64_t scrape_timestamp_tolerance_ns;
-    int64_t notification_queue_capacity, notification_batch_size;
-    bool notification_drain_on_shutdown;
-    int64_t query_lookback_delta_ms, query_timeout_ms, query_max_concurrency, query_max_samples;
+    int64_t alertmanager_notification_queue_capacity;
+    int64_t alertmanager_notification_batch_size;
+    bool alertmanager_drain_notification_queue_on_shutdown;
+    int64_t query_lookback_delta_ms;
+    int64_t query_timeout_ms;
+    int64_t query_max_concurrency;
+    int64_t query_max_samples;
     int64_t scrape_discovery_reload_interval_ms;
     struct flags_strs enable_feature;
     bool agent;
-    struct str log_level, log_format;
+    const char *log_level;
+    const char *log_format;
     bool write_documentation;
+    const char *narthex_config;
+    bool narthex_allow_unbuilt;
 
-    struct str narthex_config;  /* ours: a second configuration file */
-    bool narthex_allow_unbuilt; /* ours: start although parts of the configuration have no effect
-                                   yet */
-
-    bool help;
     uint64_t given[2]; /* bit n: row n of the table was on the command line */
-    struct feature_flags features;
+    struct feature_flags feature;
     struct arena *arena; /* owned; texts of @files */
 };
 
@@ -100,14 +123,17 @@ int flags_parse(struct flags *flags, int argc, char *const *argv, const struct i
                 struct buf *out, struct buf *err);
 void flags_fini(struct flags *flags);
 
-/* Reads --enable-feature into flags->features and logs what each means, once, with warnings for
+/* Reads --enable-feature into flags->feature and logs what each means, once, with warnings for
  * what is unknown, removed or about to go. False: two of them exclude each other. */
 MUST_CHECK bool flags_features(struct flags *flags, const struct log *log, struct error *err);
 
+struct flag_value {
+    struct str name, value;
+};
+
 /* Every flag's name and value as /api/v1/status/flags shows it, sorted by name (Narthex's own are
- * left out). The value is borrowed during the call. */
-void flags_each(const struct flags *flags,
-                void (*fn)(void *arg, const char *name, struct str value), void *arg);
+ * left out); in the arena. */
+const struct flag_value *flags_shown(const struct flags *flags, struct arena *arena, size_t *nr);
 
 /* Names the flags on the command line that have no effect in this version yet, and unbuilt feature
  * flags ("feature x"). */

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "cmd/flags_table.h"
+#include "cmd/version.h"
 
 void
 flag_show(const struct flag_row *row, const struct flags *flags, struct buf *out)
@@ -20,7 +21,7 @@ flag_show(const struct flag_row *row, const struct flags *flags, struct buf *out
         break;
     case FLAG_STR:
     case FLAG_ENUM:
-        buf_str(out, *(const struct str *)at);
+        buf_c(out, *(const char *const *)at);
         break;
     case FLAG_STRS:
     case FLAG_MESSAGES: {
@@ -57,25 +58,27 @@ row_cmp(const void *a, const void *b)
                   (*(const struct flag_row *const *)b)->name);
 }
 
-void
-flags_each(const struct flags *flags, void (*fn)(void *arg, const char *name, struct str value),
-           void *arg)
+const struct flag_value *
+flags_shown(const struct flags *flags, struct arena *arena, size_t *nr)
 {
     const struct flag_row **sorted = MEM_NEW_ARRAY(const struct flag_row *, flag_rows_nr);
     struct buf value = { 0 };
-    size_t nr = 0;
 
+    *nr = 0;
     for (size_t i = 0; i < flag_rows_nr; i++)
         if (flag_rows[i].type != FLAG_ACTION && flag_rows[i].mode != MODE_OURS)
-            sorted[nr++] = &flag_rows[i];
-    qsort(sorted, nr, sizeof *sorted, row_cmp);
-    for (size_t i = 0; i < nr; i++) {
+            sorted[(*nr)++] = &flag_rows[i];
+    qsort(sorted, *nr, sizeof *sorted, row_cmp);
+    struct flag_value *shown = ARENA_NEW_ARRAY(arena, struct flag_value, *nr);
+    for (size_t i = 0; i < *nr; i++) {
         buf_reset(&value);
         flag_show(sorted[i], flags, &value);
-        fn(arg, sorted[i]->name, buf_as_str(&value));
+        shown[i] =
+            (struct flag_value){ str_c(sorted[i]->name), arena_str(arena, buf_as_str(&value)) };
     }
     buf_fini(&value);
     mem_free(sorted);
+    return shown;
 }
 
 void
@@ -89,7 +92,7 @@ flags_without_effect(const struct flags *flags, void (*fn)(void *arg, const char
     for (size_t i = 0; i < feature_rows_nr; i++) {
         const struct feature_row *row = &feature_rows[i];
         if (!row->idle || row->offset == SIZE_MAX ||
-            !*((const bool *)&flags->features + row->offset))
+            !*((const bool *)&flags->feature + row->offset))
             continue;
         buf_reset(&name);
         buf_printf(&name, "feature %s", row->name);
@@ -159,10 +162,6 @@ flags_markdown(struct buf *out)
     }
 }
 
-#ifndef NARTHEX_VERSION
-#define NARTHEX_VERSION "0.1.0"
-#endif
-
 void
 flags_version(struct buf *out)
 {
@@ -174,11 +173,12 @@ flags_version(struct buf *out)
     const char *cpu = "unknown";
 #endif
     buf_printf(out,
-               "prometheus, version %s (branch: HEAD, revision: narthex-%s)\n"
-               "  build user:       \n"
-               "  build date:       \n"
-               "  go version:       \n"
+               "prometheus, version %s (branch: %s, revision: %s)\n"
+               "  build user:       %s\n"
+               "  build date:       %s\n"
+               "  go version:       %s\n"
                "  platform:         linux/%s\n"
                "  tags:             unknown\n",
-               FLAGS_VERSION, NARTHEX_VERSION, cpu);
+               PROMETHEUS_VERSION, BUILD_BRANCH, BUILD_REVISION, BUILD_USER, BUILD_DATE,
+               BUILD_COMPILER, cpu);
 }
