@@ -32,7 +32,8 @@ bool parse_accept(struct parser *p, enum token_type type);
 void parse_error(struct parser *p, struct pos_range pos, const char *fmt, ...) PRINTF(3, 4);
 /* "unexpected TOKEN in PLACE, expected WHAT"; place and what may be "". */
 void parse_unexpected(struct parser *p, const char *place, const char *expected);
-/* True, or an error when the text nests too deeply; pairs with parse_leave(). */
+/* True, or an error when the text nests too deeply or the arena is over its limit; pairs with
+ * parse_leave(). */
 bool parse_enter(struct parser *p);
 void parse_leave(struct parser *p);
 struct expr *

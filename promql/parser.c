@@ -99,6 +99,12 @@ parse_enter(struct parser *p)
         p->told = true;
         return false;
     }
+    if (arena_over(p->arena)) {
+        if (!p->told)
+            parse_error(p, parse_peek(p)->pos, "expression needs too much memory");
+        p->told = true;
+        return false;
+    }
     p->depth++;
     return true;
 }
