@@ -5,6 +5,9 @@ foreach(part tsdb remote)
         include(${CMAKE_CURRENT_LIST_DIR}/../${part}/config.cmake)
     endif()
 endforeach()
+if(NOT TARGET web_config)
+    include(${CMAKE_CURRENT_LIST_DIR}/../http/config.cmake)
+endif()
 add_library(cmd_config STATIC
     ${CMAKE_CURRENT_LIST_DIR}/config.c
     ${CMAKE_CURRENT_LIST_DIR}/config_expand.c
