@@ -307,25 +307,77 @@ decimal_parse_go(struct str s, double *v)
     return o == GOOD;
 }
 
+namespace
+{
+
+/* Up to eight digits at once, without a branch on how many there are: the digits' bytes are moved
+ * to the top of a word, zeros come in below, and three multiplications add them up. Wants eight
+ * readable bytes; returns how many were digits. */
+inline unsigned
+take_eight(const char *p, uint64_t *value)
+{
+    uint64_t word;
+
+    memcpy(&word, p, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    word ^= 0x3030303030303030u; /* digits are now 0 to 9; adding 0x76 carries into the top bit of
+                                    all else */
+    uint64_t others = ((word + 0x7676767676767676u) | word) & 0x8080808080808080u;
+    unsigned nr = others == 0 ? 8 : static_cast<unsigned>(__builtin_ctzll(others)) / 8;
+    if (nr == 0) {
+        *value = 0;
+        return 0;
+    }
+    word <<= 64 - 8 * nr;
+    word = word * 10 + (word >> 8);
+    *value = ((word & 0x000000FF000000FFu) * 0x000F424000000064u +
+              (word >> 16 & 0x000000FF000000FFu) * 0x0000271000000001u) >>
+             32;
+    return nr;
+}
+
+const uint64_t UINT_POWERS_OF_TEN[] = { 1,      10,      100,      1000,     10000,
+                                        100000, 1000000, 10000000, 100000000 };
+
+/* The digits before the point; more than 16 or so are not looked at. */
+inline const char *
+take_run(const char *p, const char *end, uint64_t *mantissa)
+{
+    uint64_t value;
+
+    for (int i = 0; i < 2 && end - p >= 8; i++) {
+        unsigned nr = take_eight(p, &value);
+        *mantissa = *mantissa * UINT_POWERS_OF_TEN[nr] + value;
+        p += nr;
+        if (LIKELY(nr < 8))
+            return p;
+    }
+    for (int i = 0; i < 8 && p < end && is_digit(*p); i++, p++)
+        *mantissa = *mantissa * 10 + static_cast<uint64_t>(*p - '0');
+    return p;
+}
+
+} // namespace
+
 /* Nearly all values of a page are integers or have a few decimals: at most 15 digits in all, so
- * that the mantissa is below 2^53 and the power of ten is exact. */
+ * that the mantissa is below 2^53 and the power of ten is exact. What is longer may have overflowed
+ * the mantissa: it is parsed again, slowly. */
 const char *
 decimal_scan(const char *p, const char *end, double *v)
 {
-    const char *q = p;
     uint64_t mantissa = 0;
     unsigned decimals = 0;
+    const char *digits = p + (p < end && *p == '-');
+    const char *q = take_run(digits, end, &mantissa);
 
-    if (q < end && *q == '-')
-        q++;
-    const char *digits = q;
-    const char *limit = end - q > 16 ? q + 16 : end;
-    for (; q < limit && is_digit(*q); q++)
-        mantissa = mantissa * 10 + static_cast<uint64_t>(*q - '0');
     if (q == digits)
         return scan_slowly(p, end, v);
-    if (q < limit && *q == '.') {
+    if (q < end && *q == '.') {
+        /* Few, and mostly as many as on the line before: here the plain loop is the faster one. */
         const char *point = q++;
+        const char *limit = end - q > 16 ? q + 16 : end;
         for (; q < limit && is_digit(*q); q++)
             mantissa = mantissa * 10 + static_cast<uint64_t>(*q - '0');
         decimals = static_cast<unsigned>(q - point - 1);
@@ -434,32 +486,65 @@ put_exponent(char *p, const digits &n)
     return put_uint(p, static_cast<uint64_t>(e));
 }
 
-/* v as thousandths, when it is a number of at most 15 digits with up to three decimals; else -1. */
-int64_t
-as_thousandths(double v)
+char *
+put_pair(char *p, uint64_t v)
 {
-    if (!(v < static_cast<double>(FAST_MAX / 1000)))
-        return -1;
-    int64_t n = static_cast<int64_t>(v * 1000 + 0.5);
-    return static_cast<double>(n) / 1000 == v ? n : -1;
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
+
+    memcpy(p, pairs + 2 * v, 2);
+    return p + 2;
 }
 
-char *
-put_thousandths(char *p, uint64_t n)
+/* Exactly `nr` digits; unrolled, with constant divisors. */
+template <unsigned nr>
+inline char *
+put_digits(char *p, uint64_t v)
 {
-    uint64_t rest = n % 1000;
+    if constexpr (nr % 2 != 0) {
+        p = put_digits<nr - 1>(p, v / 10);
+        *p++ = static_cast<char>('0' + v % 10);
+    } else if constexpr (nr != 0) {
+        p = put_digits<nr - 2>(p, v / 100);
+        p = put_pair(p, v % 100);
+    }
+    return p;
+}
 
-    p = put_uint(p, n / 1000);
-    if (rest == 0)
+/* v as n / 10^decimals, zeros at the end left out, when that is a number of at most 15 digits and
+ * reads back as v; else NULL. */
+template <unsigned decimals, uint64_t scale>
+inline char *
+put_scaled(char *p, double v)
+{
+    double scaled = v * static_cast<double>(scale) + 0.5;
+
+    if (!(scaled < static_cast<double>(FAST_MAX)))
+        return nullptr;
+    uint64_t n = static_cast<uint64_t>(scaled);
+    if (static_cast<double>(n) / static_cast<double>(scale) != v)
+        return nullptr;
+    p = put_uint(p, n / scale);
+    if (n % scale == 0)
         return p;
     *p++ = '.';
-    *p++ = static_cast<char>('0' + rest / 100);
-    if (rest % 100 == 0)
-        return p;
-    *p++ = static_cast<char>('0' + rest / 10 % 10);
-    if (rest % 10 != 0)
-        *p++ = static_cast<char>('0' + rest % 10);
+    p = put_digits<decimals>(p, n % scale);
+    while (p[-1] == '0')
+        p--;
     return p;
+}
+
+/* Milliseconds, microseconds and nanoseconds are what most fractions are. */
+char *
+put_short(char *p, double v)
+{
+    char *end = put_scaled<3, 1000>(p, v);
+
+    if (end == nullptr)
+        end = put_scaled<6, 1000000>(p, v);
+    return end != nullptr ? end : put_scaled<9, 1000000000>(p, v);
 }
 
 } // namespace
@@ -476,9 +561,9 @@ decimal_format_fixed(double v, char *out)
     v = std::fabs(v);
     if (v < static_cast<double>(FAST_MAX) && static_cast<double>(static_cast<uint64_t>(v)) == v)
         return static_cast<size_t>(put_uint(p, static_cast<uint64_t>(v)) - out);
-    int64_t thousandths = as_thousandths(v);
-    if (thousandths >= 0)
-        return static_cast<size_t>(put_thousandths(p, static_cast<uint64_t>(thousandths)) - out);
+    char *end = put_short(p, v);
+    if (end != nullptr)
+        return static_cast<size_t>(end - out);
     return static_cast<size_t>(put_fixed(p, shortest_digits(v)) - out);
 }
 

@@ -215,7 +215,8 @@ journal_commit(struct mem_fs *fs, size_t nr)
         mem_free(e->to);
     }
     fs->journal_nr -= nr;
-    memmove(fs->journal, fs->journal + nr, fs->journal_nr * sizeof *fs->journal);
+    if (fs->journal_nr != 0)
+        memmove(fs->journal, fs->journal + nr, fs->journal_nr * sizeof *fs->journal);
 }
 
 static void
@@ -296,7 +297,8 @@ change_apply(struct buf *b, const struct change *c)
     }
     if (c->offset + c->bytes > b->n)
         resize(b, c->offset + c->bytes);
-    memcpy(b->p + c->offset, c->data, (size_t)c->bytes);
+    if (c->bytes != 0)
+        memcpy(b->p + c->offset, c->data, (size_t)c->bytes);
 }
 
 static void
