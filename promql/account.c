@@ -109,7 +109,10 @@ replay_range(struct replay *r, const struct node *n, uint64_t now)
     for (uint32_t i = 0; i < scalars_nr; i++)
         now = replay_node(r, n->args[i], now);
     add_loaded(r, n);
-    return range->raw ? now : replay_windows(r, range, now) - inner;
+    if (range->raw)
+        return now;
+    now = replay_windows(r, range, now);
+    return now - MIN(now, inner);
 }
 
 static uint64_t

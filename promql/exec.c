@@ -118,7 +118,7 @@ eval_go_on(struct eval *ev, struct error *err)
 
 /* ---- counting what nodes give ---- */
 
-static uint64_t
+uint64_t
 column_weight(const struct column *c)
 {
     uint64_t weight = c->present_nr;

@@ -141,6 +141,8 @@ MUST_CHECK bool eval_go_on(struct eval *ev, struct error *err);
 void eval_tally_tree(struct eval *ev, const struct node *root);
 bool error_too_many_samples(struct error *err);
 void tally_column(struct tally *t, const struct column *c);
+/* Points of a column as Prometheus counts samples. */
+uint64_t column_weight(const struct column *c);
 
 /* Opens once; a node that is used in several places then holds its columns. */
 MUST_CHECK bool node_open(struct eval *ev, struct node *n, struct error *err);
@@ -276,6 +278,7 @@ struct select_node {
     const struct selector_expr *sel;
     int64_t offset_ms; /* what is taken from a step's time; "@" is worked in */
     bool fixed;        /* with "@": range functions keep their first window */
+    bool stats_only;   /* of histograms only count and sum are looked at */
     bool timestamps;   /* timestamp(selector): when, instead of what */
 };
 
@@ -292,7 +295,8 @@ struct range_node {
     const double **scalars;       /* values of the other arguments, per step */
     struct window_tally *windows; /* per source */
     _Atomic symbol_id warned;     /* the metric that was last said not to be a counter */
-    bool raw;                     /* the whole query is a range vector */
+    bool stats_only;
+    bool raw; /* the whole query is a range vector */
 };
 
 struct math_node {
@@ -357,5 +361,6 @@ bool range_raw(struct eval *ev, struct range_node *n, uint32_t i, struct worker 
 uint32_t histogram_weight(const struct histogram *h);
 /* Integer histograms become float ones, in the arena. */
 void samples_to_float(struct sample_buf *b, struct arena *a);
+void samples_to_stats(struct sample_buf *b, struct arena *a);
 /* A deep copy. */
 const struct histogram *histogram_keep(struct arena *a, const struct histogram *h);

@@ -117,8 +117,12 @@ fold_histogram_end(struct eval *ev, struct fold_histogram *f, bool avg, struct a
         if (f->c != NULL)
             histogram_div(f->c, f->count);
     }
-    if (f->c != NULL)
+    if (f->c != NULL) {
+        enum histogram_hint hint = h->hint; /* rounding errors say nothing about resets */
+
         error_ignored(histogram_add(h, f->c, &notes, f->arena));
+        h->hint = hint;
+    }
     histogram_compact(h, 0, f->arena);
     if (f->reset_seen && f->not_reset_seen)
         anno_warn(&ev->annos, at, "conflicting counter resets during histogram aggregation");

@@ -25,3 +25,28 @@ samples_to_float(struct sample_buf *b, struct arena *a)
         if (b->h[i] != NULL && b->h[i]->is_int)
             b->h[i] = histogram_to_float(b->h[i], a);
 }
+
+/* Count and sum only, for queries that look at nothing else: then layouts that do not fit together
+ * do no harm. What the buckets say about resets is put into the hint first. */
+void
+samples_to_stats(struct sample_buf *b, struct arena *a)
+{
+    const struct histogram *last = NULL;
+
+    for (size_t i = 0; b->h != NULL && i < b->nr; i++) {
+        const struct histogram *h = b->h[i];
+
+        if (h == NULL)
+            continue;
+        struct histogram *stats = ARENA_NEW(a, struct histogram);
+        *stats = (struct histogram){
+            .hint = h->hint, .schema = h->schema, .count = h->count, .sum = h->sum
+        };
+        if (!is_stale(h->sum)) {
+            if (h->hint == HINT_UNKNOWN && last != NULL)
+                stats->hint = histogram_detect_reset(h, last) ? HINT_RESET : HINT_NOT_RESET;
+            last = h;
+        }
+        b->h[i] = stats;
+    }
+}

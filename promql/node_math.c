@@ -2,8 +2,7 @@
  * here and are left out. */
 #include "promql/exec_priv.h"
 
-#include <math.h>
-#include <time.h>
+#include "promql/go_math.h"
 
 typedef double (*float_fn)(double v);
 
@@ -27,11 +26,18 @@ fn_sgn(double v)
 
 /* ---- dates ---- */
 
+/* Go counts seconds from a year far in the past, modulo 2^64: times before it come out far in the
+ * future. */
+#define GO_FIRST_SECOND (-(__int128)9223372028715321600)
+
 /* Go converts a float to int64 by truncation; what does not fit gives the smallest. */
-static int64_t
+static __int128
 seconds_of(double v)
 {
-    return v >= -9223372036854775808.0 && v < 9223372036854775808.0 ? (int64_t)v : INT64_MIN;
+    bool fits = v >= -9223372036854775808.0 && v < 9223372036854775808.0;
+    __int128 s = fits ? (int64_t)v : INT64_MIN;
+
+    return s < GO_FIRST_SECOND ? s + ((__int128)1 << 64) : s;
 }
 
 struct date {
@@ -57,9 +63,9 @@ date_of(int64_t days)
 }
 
 static int64_t
-floor_div(int64_t a, int64_t b)
+floor_div(__int128 a, int64_t b)
 {
-    return a / b - (a % b < 0);
+    return (int64_t)(a / b - (a % b < 0));
 }
 
 static struct date
@@ -71,9 +77,9 @@ date_at(double v)
 static int64_t
 second_of_day(double v)
 {
-    int64_t s = seconds_of(v);
+    __int128 s = seconds_of(v);
 
-    return s - floor_div(s, 86400) * 86400;
+    return (int64_t)(s - (__int128)floor_div(s, 86400) * 86400);
 }
 
 static double
@@ -166,16 +172,6 @@ static const float_fn functions[FN_NR] = {
 
 /* ---- functions with scalars beside the vector ---- */
 
-/* Go's math.Max(low, math.Min(high, v)). */
-static double
-clamp(double v, double low, double high)
-{
-    if (isnan(v) || isnan(low) || isnan(high))
-        return isinf(low) && low > 0 ? low : high == -INFINITY && low == -INFINITY ? high : NAN;
-    double x = v < high ? v : high;
-    return x > low ? x : low;
-}
-
 /* Steps where the bounds are the wrong way round give nothing. */
 static void
 clamp_column(const struct math_node *m, struct column *out, const struct column *c)
@@ -186,7 +182,7 @@ clamp_column(const struct math_node *m, struct column *out, const struct column 
 
         if (!column_has(c, k) || column_histogram(c, k) != NULL || high < low)
             continue;
-        out->v[k] = clamp(c->v[k], low, high);
+        out->v[k] = go_max(low, go_min(high, c->v[k]));
         column_mark(out, k);
     }
 }

@@ -156,14 +156,18 @@ samples_of(struct eval *ev, struct range_node *r, uint32_t i, struct worker *w,
         if (!samples_of_inner(ev, r, i, w, b, err))
             return false;
     } else {
+        /* stats_only: one sample before the window says whether its first is a reset. */
         reach(ev, r, &before_ms, &after_ms);
         samples_restart(b);
         if (!series_read(ev->selections[r->selection].set, i,
-                         first_ms - r->range_ms - before_ms + 1, last_ms + after_ms, b, err))
+                         first_ms - r->range_ms - before_ms + !r->stats_only, last_ms + after_ms, b,
+                         err))
             return false;
     }
     drop_stale(b);
     samples_to_float(b, &w->arena);
+    if (r->stats_only)
+        samples_to_stats(b, &w->arena);
     return true;
 }
 
@@ -245,7 +249,7 @@ range_count(struct eval *ev, struct range_node *r, uint32_t source, struct worke
     }
     wt->window_max = (uint32_t)MIN(most, (uint64_t)UINT32_MAX);
     wt->window_last = (uint32_t)MIN(last, (uint64_t)UINT32_MAX);
-    wt->out_nr = (uint32_t)out->present_nr;
+    wt->out_nr = (uint32_t)(out->h == NULL ? out->present_nr : column_weight(out));
 }
 
 /* ---- annotations and errors ---- */

@@ -2,7 +2,7 @@
  * one's child. */
 #include "promql/exec_priv.h"
 
-#include <math.h>
+#include "promql/go_math.h"
 
 static bool
 one_series(struct eval *ev, struct node *n, const double *v)
@@ -132,26 +132,6 @@ binary_scalars(enum binary_op op, double l, double r)
     default:
         return NAN;
     }
-}
-
-/* Go's math.Max and math.Min: infinities of the right sign before NaN, and signed zeros in order.
- */
-static double
-go_max(double a, double b)
-{
-    if (a == INFINITY || b == INFINITY)
-        return INFINITY;
-    if (isnan(a) || isnan(b))
-        return NAN;
-    if (a == 0 && b == 0)
-        return signbit(a) ? b : a;
-    return a > b ? a : b;
-}
-
-static double
-go_min(double a, double b)
-{
-    return -go_max(-a, -b);
 }
 
 static bool

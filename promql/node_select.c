@@ -111,10 +111,12 @@ select_source(struct eval *ev, struct node *n, uint32_t source, struct worker *w
     int64_t first_ms = g->start_ms - s->offset_ms, last_ms = grid_time(g, g->nr - 1) - s->offset_ms;
 
     samples_restart(b);
-    if (!series_read(ev->selections[s->selection].set, source, first_ms - ev->lookback_ms + 1,
-                     last_ms, b, err))
+    if (!series_read(ev->selections[s->selection].set, source,
+                     first_ms - ev->lookback_ms + !s->stats_only, last_ms, b, err))
         return false;
     samples_to_float(b, &w->arena);
+    if (s->stats_only)
+        samples_to_stats(b, &w->arena);
     column_new(&w->arena, out, g->nr, b->h != NULL && !s->timestamps);
     if (b->h == NULL)
         fill_floats(s, b, ev->lookback_ms, out);

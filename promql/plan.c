@@ -21,6 +21,8 @@ struct place {
     const char *func; /* the function or aggregation next above, for hints */
     const struct aggregate_expr *by;
     int64_t hint_step_ms;
+    bool stats;   /* somewhere above only count and sum of histograms are read */
+    bool buckets; /* somewhere above buckets are needed: that wins */
 };
 
 static bool
@@ -282,6 +284,7 @@ build_selector(struct eval *ev, struct place p, struct expr *e, bool timestamps,
     n->fixed = has_at(&e->selector.shift, p.plain);
     n->selection = select_for(ev, &p, &e->selector, 0);
     n->timestamps = timestamps;
+    n->stats_only = p.stats && !p.buckets;
     if (timestamps && n->fixed) /* timestamp(x @ t offset o) looks at t, not at t - o */
         n->offset_ms -= e->selector.shift.offset_ms;
     *out = ranked(ev, &n->base);
@@ -319,6 +322,7 @@ build_inner(struct eval *ev, struct place p, struct expr *e, int64_t offset_ms, 
     const struct subquery_expr *s = &e->subquery;
     bool at = has_at(&s->shift, p.plain), once = !p.plain && invariance_of(s->inner).whole;
 
+    p.buckets = true; /* resets cannot be told without them */
     p.frame = subquery_frame(ev, &p, s, offset_ms);
     if (p.frame->grid.nr > UINT32_MAX)
         return error_too_many_samples(err);
@@ -348,6 +352,7 @@ range_source(struct eval *ev, struct place p, struct expr *arg, struct range_nod
     n->offset_ms = shift_of(ev, &p, &sel->shift);
     n->range_ms = arg->matrix.range_ms;
     n->selection = select_for(ev, &p, sel, n->range_ms);
+    n->stats_only = p.stats && !p.buckets;
     return true;
 }
 
@@ -531,6 +536,14 @@ build_plain_call(struct eval *ev, struct place p, struct expr *e, const struct n
     return true;
 }
 
+static void
+note_buckets(struct place *p, enum function_id fn)
+{
+    p->stats |= fn == FN_HISTOGRAM_COUNT || fn == FN_HISTOGRAM_SUM || fn == FN_HISTOGRAM_AVG;
+    p->buckets |=
+        fn == FN_HISTOGRAM_QUANTILE || fn == FN_HISTOGRAM_QUANTILES || fn == FN_HISTOGRAM_FRACTION;
+}
+
 static bool
 build_call(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
 {
@@ -541,6 +554,7 @@ build_call(struct eval *ev, struct place p, struct expr *e, struct node **out, s
         return build_number(ev, p, e, query_constant(ev, call->fn->id), out);
     p.func = call->fn->name;
     p.by = NULL;
+    note_buckets(&p, call->fn->id);
     for (size_t i = 0; i < call->args_nr; i++)
         if (is_range(expr_unwrapped(call->args[i])))
             return call->fn->id == FN_ABSENT_OVER_TIME
@@ -577,6 +591,7 @@ build_binary(struct eval *ev, struct place p, struct expr *e, struct node **out,
     n->expr = b;
     n->op = b->op;
     n->return_bool = b->return_bool;
+    p.buckets |= b->op == OP_TRIM_UPPER || b->op == OP_TRIM_LOWER;
     p.func = NULL;
     p.by = NULL;
     if (!build_child(ev, p, b->lhs, wrap, &n->base.args[0], err) ||
