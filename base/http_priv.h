@@ -49,8 +49,8 @@ void http_client_apply(const struct http_client *c, CURL *easy);
 
 /* Appends the headers of the configuration and the Authorization header, files read anew. False
  * with Go's words when a file cannot be read. */
-MUST_CHECK bool http_client_headers(struct http_client *c, int64_t now_ns, struct curl_slist **list,
-                                    struct error *err);
+MUST_CHECK bool
+http_client_headers(struct http_client *c, struct curl_slist **list, struct error *err);
 
 /* True when a token must be fetched before a request. */
 bool http_client_wants_token(struct http_client *c, int64_t now_ns);

@@ -216,6 +216,31 @@ fail_verification(struct http_request *r)
     fail(r, ERR_IO, "tls: failed to verify certificate: x509: ", why);
 }
 
+static void
+fail_protocol(struct http_request *r)
+{
+    char detail[64];
+
+    r->in_body = false;
+    if (strstr(r->curl_error, "HTTP/0.9") != NULL) {
+        fail(r, ERR_IO, "net/http: HTTP/1.x transport connection broken: malformed HTTP response",
+             "");
+        return;
+    }
+    snprintf(detail, sizeof detail, "\"%.*s\"", (int)MIN(strcspn(r->send.url, ":"), (size_t)40),
+             r->send.url);
+    fail(r, ERR_IO, "unsupported protocol scheme ", detail);
+}
+
+static void
+fail_handshake(struct http_request *r)
+{
+    if (strstr(r->curl_error, "unexpected TLS packet") != NULL)
+        fail(r, ERR_IO, "http: server gave HTTP response to HTTPS client", "");
+    else
+        fail(r, ERR_IO, "tls: ", r->curl_error);
+}
+
 /* curl's code in the words that people know from Prometheus. */
 static void
 fail_curl(struct http_request *r, CURL *easy, CURLcode code)
@@ -248,6 +273,12 @@ fail_curl(struct http_request *r, CURL *easy, CURLcode code)
         break;
     case CURLE_PEER_FAILED_VERIFICATION:
         fail_verification(r);
+        break;
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        fail_protocol(r);
+        break;
+    case CURLE_SSL_CONNECT_ERROR:
+        fail_handshake(r);
         break;
     default:
         fail(r, ERR_IO, curl_words, "");
@@ -386,7 +417,7 @@ main_headers(struct http_request *r)
         r->headers = http_slist(r->headers, "Accept:");
     r->headers = http_slist(r->headers, "Expect:");
     struct error err = { 0 };
-    bool ok = http_client_headers(r->client, http_now_ns(), &r->headers, &err);
+    bool ok = http_client_headers(r->client, &r->headers, &err);
     if (!ok)
         fail(r, err.kind, "", error_text(&err));
     error_clear(&err);

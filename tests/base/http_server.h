@@ -127,6 +127,10 @@ answer(struct connection *c, const char *request)
         conn_write(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", 42);
         return false;
     }
+    if (strncmp(path, "/garbage", 8) == 0) {
+        conn_write(c, "no HTTP at all, not even a little\n", 34);
+        return false;
+    }
     if (strncmp(path, "/hangup", 7) == 0)
         return false;
     if (strncmp(path, "/redirect", 9) == 0)
@@ -154,6 +158,10 @@ read_request(struct connection *c, char *request, size_t room)
             return false;
         n += (size_t)got;
         request[n] = '\0';
+        if (request[0] == 0x16) { /* a TLS greeting at the plain port */
+            conn_write(c, "HTTP/1.0 400 Bad Request\r\n\r\n", 28);
+            return false;
+        }
         const char *end = strstr(request, "\r\n\r\n"),
                    *length = strstr(request, "Content-Length: ");
         if (end != NULL)

@@ -103,6 +103,14 @@ Test(http_client, says_in_the_words_of_go_what_went_wrong)
     begin(&f);
     expect_error(&f, "http://127.0.0.1:1/x", ERR_IO,
                  "Get \"%s\": dial tcp 127.0.0.1:1: connect: connection refused");
+    expect_error(&f, "ftp://127.0.0.1/x", ERR_IO,
+                 "Get \"%s\": unsupported protocol scheme \"ftp\"");
+    expect_error(
+        &f, "/garbage", ERR_IO,
+        "Get \"%s\": net/http: HTTP/1.x transport connection broken: malformed HTTP response");
+    char https[64];
+    snprintf(https, sizeof https, "https://127.0.0.1:%u/hello", f.server.port);
+    expect_error(&f, https, ERR_IO, "Get \"%s\": http: server gave HTTP response to HTTPS client");
     expect_error(&f, "/hangup", ERR_IO, "Get \"%s\": EOF");
     expect_error(&f, "/short", ERR_IO, "unexpected EOF");
     expect_error(&f, "/loop", ERR_IO, "Get \"%s\": stopped after 10 redirects");
@@ -273,6 +281,30 @@ Test(http_client, goes_through_a_proxy_except_for_listed_hosts)
     cr_expect_str_eq(
         error_text(&f.err),
         "Get \"http://example.invalid/echo\": dial tcp: lookup example.invalid: no such host");
+    end(&f);
+}
+
+Test(http_client, takes_the_proxy_from_the_environment_when_told)
+{
+    struct fixture f;
+    char proxy[64];
+
+    begin(&f);
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", f.server.port);
+    setenv("HTTP_PROXY", proxy, 1);
+    setenv("NO_PROXY", "other.invalid", 1);
+    get(&f, "http://example.invalid/echo");
+    cr_expect_not(f.ok); /* not told: the environment is not looked at */
+    http_client_unref(f.client);
+    f.client = NULL;
+    f.config.proxy.from_environment = true;
+    const char *echo = get(&f, "http://example.invalid/echo");
+    cr_expect(f.ok && strncmp(echo, "GET http://example.invalid/echo ", 32) == 0, "%s",
+              error_text(&f.err));
+    get(&f, "http://other.invalid/echo");
+    cr_expect_not(f.ok);
+    cr_expect(strncmp(get(&f, "/echo"), "GET /echo ", 10) ==
+              0); /* local addresses never go through it */
     end(&f);
 }
 
