@@ -493,6 +493,71 @@ read_one(struct conf *c, const struct conf_row *row, struct conf_node *node, voi
     return true;
 }
 
+static bool any_fill(struct conf *c, struct conf_node *node, void *arg, struct error *err);
+
+static struct conf_node *
+any_copy(struct conf *c, const struct conf_node *node)
+{
+    struct arena *arena = conf_pool_arena(c->pool);
+    struct conf_node *copy = ARENA_NEW(arena, struct conf_node);
+
+    *copy = *node;
+    copy->kids = ARENA_NEW_ARRAY(arena, struct conf_node *, node->kids_nr);
+    copy->kids_nr = 0;
+    return copy;
+}
+
+/* Puts a pair where it belongs in the order of writing; the same key twice is an error. */
+static bool
+any_insert(struct conf *c, struct conf_node *map, struct conf_node *key, struct conf_node *value,
+           struct error *err)
+{
+    size_t at = map->kids_nr;
+
+    for (; at > 0; at -= 2) {
+        int cmp = conf_key_cmp(map->kids[at - 2]->value, key->value);
+        if (cmp == 0) {
+            enum_refuse("key %q already set in map", key->value, err);
+            return conf_place(c, value->line, err);
+        }
+        if (cmp < 0)
+            break;
+        map->kids[at] = map->kids[at - 2];
+        map->kids[at + 1] = map->kids[at - 1];
+    }
+    map->kids[at] = key;
+    map->kids[at + 1] = value;
+    map->kids_nr += 2;
+    return true;
+}
+
+/* A tree of its own without aliases, counted like every other expansion: what is written back must
+ * not grow beyond it. */
+static bool
+any_fill(struct conf *c, struct conf_node *node, void *arg, struct error *err)
+{
+    struct conf_node *copy = any_copy(c, node);
+
+    memcpy(arg, &copy, sizeof copy);
+    for (size_t i = 0; i < node->kids_nr; i++) {
+        struct conf_node *kid = NULL, *value = NULL;
+        if (!conf_expand(c, node->kids[i], any_fill, &kid, err))
+            return false;
+        if (node->kind == NODE_LIST) {
+            copy->kids[copy->kids_nr++] = kid;
+            continue;
+        }
+        if (kid->kind != NODE_SCALAR) {
+            error_set(err, ERR_INVALID, "a key must be text");
+            return conf_place(c, kid->line, err);
+        }
+        if (!conf_expand(c, node->kids[++i], any_fill, &value, err) ||
+            !any_insert(c, copy, kid, value, err))
+            return false;
+    }
+    return true;
+}
+
 static bool
 value_fill(struct conf *c, struct conf_node *node, void *arg, struct error *err)
 {
@@ -524,8 +589,7 @@ value_fill(struct conf *c, struct conf_node *node, void *arg, struct error *err)
         ok = read_block(c, row, node, t->value, err);
         break;
     case CONF_ANY:
-        memcpy(t->value, &node, sizeof node);
-        ok = true;
+        ok = any_fill(c, node, t->value, err);
         break;
     case CONF_IGNORED:
         return true;

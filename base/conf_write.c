@@ -290,18 +290,55 @@ write_named(yaml_emitter_t *e, const struct conf_row *row, const void *value)
 }
 
 static void
+write_float(yaml_emitter_t *e, double v)
+{
+    char text[DECIMAL_BYTES_MAX];
+
+    if (isnan(v))
+        emit_plain(e, ".nan");
+    else if (isinf(v))
+        emit_plain(e, v > 0 ? ".inf" : "-.inf");
+    else
+        emit_scalar(e, (struct str){ text, decimal_format_general(v, text) }, NULL,
+                    YAML_PLAIN_SCALAR_STYLE);
+}
+
+static void
+write_scalar(yaml_emitter_t *e, const struct conf_node *node)
+{
+    struct conf_scalar s = { .kind = SCALAR_STR };
+    char text[32];
+
+    if (node->plain)
+        s = conf_scalar_resolve(node->value);
+    switch (s.kind) {
+    case SCALAR_NULL:
+        emit_plain(e, "null");
+        break;
+    case SCALAR_BOOL:
+        emit_plain(e, s.b ? "true" : "false");
+        break;
+    case SCALAR_INT:
+        snprintf(text, sizeof text, "%lld", (long long)s.i);
+        emit_plain(e, text);
+        break;
+    case SCALAR_FLOAT:
+        write_float(e, s.f);
+        break;
+    case SCALAR_UINT:
+        emit_scalar(e, node->value, NULL, YAML_PLAIN_SCALAR_STYLE);
+        break;
+    default:
+        emit_str(e, node->value);
+    }
+}
+
+/* Without aliases and sorted since it was read. */
+static void
 write_node(yaml_emitter_t *e, const struct conf_node *node)
 {
-    while (node->kind == NODE_ALIAS)
-        node = node->target;
     if (node->kind == NODE_SCALAR) {
-        bool str = !node->plain || conf_scalar_resolve(node->value).kind == SCALAR_TIMESTAMP;
-        if (conf_node_null(node))
-            emit_plain(e, "null");
-        else if (str)
-            emit_str(e, node->value);
-        else
-            emit_scalar(e, node->value, NULL, YAML_PLAIN_SCALAR_STYLE);
+        write_scalar(e, node);
         return;
     }
     if (node->kind == NODE_LIST)
@@ -314,20 +351,6 @@ write_node(yaml_emitter_t *e, const struct conf_node *node)
         emit_list_end(e);
     else
         emit_map_end(e);
-}
-
-static void
-write_float(yaml_emitter_t *e, double v)
-{
-    char text[DECIMAL_BYTES_MAX];
-
-    if (isnan(v))
-        emit_plain(e, ".nan");
-    else if (isinf(v))
-        emit_plain(e, v > 0 ? ".inf" : "-.inf");
-    else
-        emit_scalar(e, (struct str){ text, decimal_format_general(v, text) }, NULL,
-                    YAML_PLAIN_SCALAR_STYLE);
 }
 
 static void
