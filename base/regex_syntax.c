@@ -327,29 +327,39 @@ walk_alternation(struct walk *w, struct starts *out)
     }
 }
 
+/* True when a | or an unbalanced ) stands outside of any group: then the start of the text is no
+ * start of every match. A backslash or a class may hide or fake either; with one of them in it any
+ * | or ) counts. */
+static bool
+splits(struct str s)
+{
+    bool tricky = memchr(s.p, '\\', s.n) != NULL || memchr(s.p, '[', s.n) != NULL;
+
+    for (size_t i = 0, depth = 0; i < s.n; i++) {
+        if (s.p[i] == '(')
+            depth++;
+        else if ((s.p[i] == '|' || s.p[i] == ')') && (depth == 0 || tricky))
+            return true;
+        else if (s.p[i] == ')')
+            depth--;
+    }
+    return false;
+}
+
 /* What stands before the unknown part is still how every match starts, if it is a plain run of
- * characters outside of any group or alternative; quantifiers take back the last one. */
+ * characters outside of any group or alternative. The last one is not: a repetition may follow,
+ * even behind a (?i). */
 static void
 literal_run(struct str s, struct starts *out)
 {
     size_t n = 0;
 
     starts_fini(out);
-    while (n < s.n &&
-           (is_word((unsigned char)s.p[n]) || strchr("-/:,=@%&;<>~#!' \"", s.p[n]) != NULL) &&
-           s.p[n] != '\0')
+    while (n < s.n && s.p[n] != '\0' &&
+           (is_word((unsigned char)s.p[n]) || strchr("-/:,=@%&;<>~#!' \"", s.p[n]) != NULL))
         n++;
-    for (size_t i = 0, depth = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (c == '\\' || c == '[') /* not worth telling apart a | inside them */
-            n = memchr(s.p, '|', s.n) != NULL ? 0 : n;
-        depth += c == '(';
-        if (c == '|' && depth == 0)
-            n = 0;
-        depth -= c == ')' && depth > 0;
-    }
-    if (n > 0 && n < s.n && strchr("*+?{", s.p[n]) != NULL)
-        n--;
+    if (n < s.n)
+        n = n > 0 && !splits(s) ? n - 1 : 0;
     starts_add(out, (struct str){ s.p, n }, STR_NONE, false);
 }
 
@@ -479,7 +489,7 @@ rewrite_group(struct table *names, struct arena *a, struct str pattern, size_t a
     if (names_add(names, a, name))
         buf_printf(out, "(?P<%.*s>", STR_ARG(name));
     else
-        buf_byte(out, '(');
+        buf_printf(out, "(?P<narthex_%zu>", at);
     return at + start + n + 1;
 }
 

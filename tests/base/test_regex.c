@@ -183,7 +183,7 @@ static const struct {
     { "(api|app)_.+", "ap*" },
     { "(?i)foo", "*" },
     { "foo(?i)bar|x", "*" },
-    { "foo(?i)bar", "foo*" },
+    { "foo(?i)bar", "fo*" },
     { "", "*" },
     { ".*", "*" },
     { "foo|", "*" },
@@ -229,6 +229,20 @@ Test(regex, takes_a_large_alternation_and_a_long_literal)
     cr_expect(regex_match(re, buf_as_str(&pattern)));
     regex_unref(re);
     buf_fini(&pattern);
+}
+
+/* Found against Go: what looks like a literal start is none when the pattern closes the wrapper's
+ * group, or when a repetition reaches over a flag group to the letter before. */
+Test(regex, does_not_take_an_optional_start_for_a_prefix)
+{
+    static const char *const patterns[] = { "ab)*?(", "a(?i)*?", "b)??.*(?i:(?i)",
+                                            "(?<n>a)?(?<n>b)?" };
+
+    for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
+        struct regex *re = compiled(patterns[i], REGEX_ANCHORED);
+        cr_expect(regex_match(re, STR("")), "%s", patterns[i]);
+        regex_unref(re);
+    }
 }
 
 Test(regex, refuses_a_pattern_over_the_limit)
