@@ -1,12 +1,15 @@
-/* tsdb/db.h: one database: a data directory in Prometheus's format, opened, appended to, queried, maintained.
+/* tsdb/db.h: one database: a data directory in Prometheus's format, opened, appended to, queried,
+ * maintained.
  *
- * Ties together the head (what is younger than about three hours), the WAL, the blocks on disk and the maintenance thread that
- * cuts the head to blocks, merges blocks and applies retention. Several databases may live in one process.
+ * Ties together the head (what is younger than about three hours), the WAL, the blocks on disk and
+ * the maintenance thread that cuts the head to blocks, merges blocks and applies retention. Several
+ * databases may live in one process.
  *
- * db_open() replays what is on disk and repairs damage before it returns; a thread that wants to answer meanwhile reads the
- * struct db_replay_status it passed in the options. Everything else is internally locked: any thread may call it until db_close(),
- * before which every appender and querier must be gone.
- * On disk: <path>/{<ULID>,wal,chunks_head,lock} as Prometheus has them, and <path>/narthex/ for what is ours. */
+ * db_open() replays what is on disk and repairs damage before it returns; a thread that wants to
+ * answer meanwhile reads the struct db_replay_status it passed in the options. Everything else is
+ * internally locked: any thread may call it until db_close(), before which every appender and
+ * querier must be gone. On disk: <path>/{<ULID>,wal,chunks_head,lock} as Prometheus has them, and
+ * <path>/narthex/ for what is ours. */
 #pragma once
 #include <stdatomic.h>
 #include "base/arena.h"
@@ -24,7 +27,8 @@
 struct db;
 struct block;
 
-/* For /api/v1/status/walreplay while db_open() runs: WAL segments min..max, the one being read. Written by db_open() only. */
+/* For /api/v1/status/walreplay while db_open() runs: WAL segments min..max, the one being read.
+ * Written by db_open() only. */
 struct db_replay_status {
     _Atomic int32_t min, max, current;
     _Atomic bool done;
@@ -36,18 +40,19 @@ enum db_wal_compression { DB_WAL_SNAPPY, DB_WAL_ZSTD, DB_WAL_PLAIN };
 enum db_wal_sync { DB_SYNC_INTERVAL, DB_SYNC_COMMIT, DB_SYNC_OFF };
 
 struct db_options {
-    /* Seams. io, clock and log must be given; metrics and pool may be NULL. All are borrowed until db_close(). */
+    /* Seams. io, clock and log must be given; metrics and pool may be NULL. All are borrowed until
+     * db_close(). */
     struct metrics *metrics;
     struct pool *pool; /* replay and queries of many blocks spread over it */
     struct log log;
     struct db_replay_status *replay; /* may be NULL */
 
-    int64_t min_block_ms;        /* head chunk range and smallest block; 0: 2 h */
-    int64_t max_block_ms;        /* largest block compaction makes; 0: min(31 d, retention / 10) */
-    int64_t retention_ms;        /* 0: for ever */
-    uint64_t retention_bytes;    /* 0: no limit */
-    double retention_percent;    /* of the file system; 0: no limit */
-    uint32_t wal_segment_bytes;  /* 0: 128 MiB */
+    int64_t min_block_ms;       /* head chunk range and smallest block; 0: 2 h */
+    int64_t max_block_ms;       /* largest block compaction makes; 0: min(31 d, retention / 10) */
+    int64_t retention_ms;       /* 0: for ever */
+    uint64_t retention_bytes;   /* 0: no limit */
+    double retention_percent;   /* of the file system; 0: no limit */
+    uint32_t wal_segment_bytes; /* 0: 128 MiB */
     enum db_wal_compression wal_compression;
     enum db_wal_sync wal_sync;
     int64_t wal_sync_interval_ms; /* 0: 1000 */
@@ -58,10 +63,11 @@ struct db_options {
     int64_t maintenance_ms;       /* pause between two rounds of the maintenance thread; 0: 60 s */
     bool no_lockfile;
     bool no_overlapping_compaction;
-    bool metadata_wal;           /* the feature metadata-wal-records */
-    bool xor2;                   /* float chunks with encoding XOR2 */
-    bool no_maintenance;         /* no thread: tests call db_maintain() themselves */
-    /* Asked (without locks held) before a new series is made; false refuses it (APPEND_OVER_LIMIT). May be NULL. */
+    bool metadata_wal;   /* the feature metadata-wal-records */
+    bool xor2;           /* float chunks with encoding XOR2 */
+    bool no_maintenance; /* no thread: tests call db_maintain() themselves */
+    /* Asked (without locks held) before a new series is made; false refuses it (APPEND_OVER_LIMIT).
+     * May be NULL. */
     bool (*admit_series)(void *arg);
     void *admit_arg;
 };
@@ -76,13 +82,15 @@ void db_close(struct db *db);
 struct appendable *db_appendable(struct db *db);
 struct queryable *db_queryable(struct db *db);
 
-/* May change while running (reload of the configuration): retention, out-of-order window, number of exemplars. */
-void db_retention_set(struct db *db, int64_t retention_ms, uint64_t retention_bytes, double retention_percent);
+/* May change while running (reload of the configuration): retention, out-of-order window, number of
+ * exemplars. */
+void db_retention_set(struct db *db, int64_t retention_ms, uint64_t retention_bytes,
+                      double retention_percent);
 void db_ooo_window_set(struct db *db, int64_t ooo_window_ms);
 void db_exemplars_max_set(struct db *db, uint32_t exemplars_max);
 
-/* One round of what the maintenance thread does: cut the head while it spans more than 1.5 block ranges, merge blocks, apply
- * retention. Returns after the round; rounds exclude each other. */
+/* One round of what the maintenance thread does: cut the head while it spans more than 1.5 block
+ * ranges, merge blocks, apply retention. Returns after the round; rounds exclude each other. */
 MUST_CHECK bool db_maintain(struct db *db, struct error *err);
 /* Wakes the maintenance thread for a round now. */
 void db_maintain_soon(struct db *db);
@@ -111,8 +119,9 @@ void db_cardinality(struct db *db, size_t limit, struct arena *arena, struct db_
 /* The text of meta.json of every block, oldest first, in the arena. */
 void db_blocks(struct db *db, struct arena *arena, struct str **metas, size_t *metas_nr);
 
-/* Exemplars for query_exemplars: series matching all matchers of any of the sets, in [min_ms, max_ms] (both included), in order
- * of labels; texts in the arena. Empty when exemplar storage is off. */
+/* Exemplars for query_exemplars: series matching all matchers of any of the sets, in [min_ms,
+ * max_ms] (both included), in order of labels; texts in the arena. Empty when exemplar storage is
+ * off. */
 struct db_matchers {
     const struct matcher *v;
     size_t nr;
@@ -122,9 +131,10 @@ struct db_exemplar_series {
     struct exemplar *exemplars;
     size_t nr;
 };
-MUST_CHECK bool db_exemplars(struct db *db, const struct db_matchers *sets, size_t sets_nr, int64_t min_ms, int64_t max_ms,
-                             struct arena *arena, struct db_exemplar_series **series, size_t *series_nr,
-                             struct error *err);
+MUST_CHECK bool
+db_exemplars(struct db *db, const struct db_matchers *sets, size_t sets_nr, int64_t min_ms,
+             int64_t max_ms, struct arena *arena, struct db_exemplar_series **series,
+             size_t *series_nr, struct error *err);
 
 /* How often damage was met and repaired since start, for runtimeinfo's corruptionCount. */
 uint64_t db_corruptions(const struct db *db);

@@ -238,10 +238,10 @@ head_attach(struct head *h, struct wal *wal, struct head_chunks *chunks)
         h->chunks = chunks;
 }
 
-struct head_chunks *
-head_chunks_of(struct head *h)
+struct isolation *
+head_isolation(struct head *h)
 {
-    return h->chunks;
+    return &h->isolation;
 }
 
 struct appendable *

@@ -49,7 +49,7 @@ void head_free(struct head *h);
 /* Set once, after replay and before the first append; borrowed until head_free(). NULL: chunks stay
  * in memory, nothing is logged. */
 void head_attach(struct head *h, struct wal *wal, struct head_chunks *chunks);
-struct head_chunks *head_chunks_of(struct head *h);
+struct isolation *head_isolation(struct head *h);
 
 struct appendable *head_appendable(struct head *h);
 
@@ -97,9 +97,11 @@ uint64_t head_estimate(struct head_series *s, int64_t min_ms, int64_t max_ms);
 void head_label_names(struct head_reader *r, struct arena *arena, symbol_id **ids, size_t *nr);
 void head_label_values(struct head_reader *r, symbol_id name, struct arena *arena, symbol_id **ids,
                        size_t *nr);
-/* How many series carry the i-th value of head_label_values(): the same order as long as no series
- * was made. */
-uint64_t head_pair_series_nr(struct head *h, struct symbol_pair pair);
+/* Calls fn for every pair with the number of its series, names together. fn must be quick: new
+ * series wait. */
+typedef void (*head_pair_fn)(void *arg, symbol_id name, symbol_id value, uint64_t series_nr);
+void head_pairs_walk(struct head *h, head_pair_fn fn, void *arg);
+uint64_t head_pairs_nr(struct head *h);
 
 /* The chunks of a series that begin in [min_ms, max_ms) for a block: bytes and times in the arena,
  * oldest first, re-encoded where they reach over the edges or samples were deleted. Everything is

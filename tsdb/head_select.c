@@ -263,11 +263,26 @@ head_label_values(struct head_reader *r, symbol_id name, struct arena *arena, sy
     *nr = values.nr;
 }
 
+void
+head_pairs_walk(struct head *h, head_pair_fn fn, void *arg)
+{
+    const struct head_postings *p = &h->postings;
+
+    rwlock_read(&h->postings.lock);
+    for (size_t i = 0; i < p->names_nr; i++) {
+        for (uint32_t k = 0; k < p->names[i].nr; k++) {
+            const struct posting_list *l = &p->lists[p->names[i].lists[k]];
+            fn(arg, l->name, l->value, l->nr);
+        }
+    }
+    rwlock_release(&h->postings.lock);
+}
+
 uint64_t
-head_pair_series_nr(struct head *h, struct symbol_pair pair)
+head_pairs_nr(struct head *h)
 {
     rwlock_read(&h->postings.lock);
-    uint64_t nr = head_postings_list(&h->postings, pair).nr;
+    uint64_t nr = h->postings.table_nr;
     rwlock_release(&h->postings.lock);
     return nr;
 }

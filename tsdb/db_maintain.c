@@ -1,0 +1,219 @@
+/* A round of maintenance. Cutting the head, step by step, and what a crash leaves between the
+ * steps:
+ *   1. the block is written and renamed into place  -- a block whose samples the WAL has as well:
+ * replay skips what is below its end
+ *   2. it is published; from now on queries take that time from it and appends below its end are
+ * refused
+ *   3. once every query that was open at 2 is done: the head forgets, chunks_head files go
+ *   4. the WAL is cut, a checkpoint replaces its older two thirds, those segments go -- old
+ * segments below a checkpoint are ignored Step 3 waits for nobody: when queries are still open it
+ * is left to a later round. */
+#include "base/mem.h"
+#include "tsdb/checkpoint.h"
+#include "tsdb/chunk_cut.h"
+#include "tsdb/db_priv.h"
+
+enum { TRUNCATE_TRIES = 20, TRUNCATE_TRY_MS = 5 };
+
+static bool
+keep_ref(void *arg, uint64_t ref)
+{
+    return head_has_ref(arg, ref);
+}
+
+static bool
+write_checkpoint(struct db *db, uint32_t last, int64_t min_ms, struct error *err)
+{
+    struct checkpoint_rules rules = { .min_ms = min_ms,
+                                      .keep = keep_ref,
+                                      .arg = db->head,
+                                      .compression = wal_compression_of(db->wal),
+                                      .segment_bytes = db->o.wal_segment_bytes };
+    struct checkpoint_stats stats;
+
+    metric_inc(db->m.checkpoints);
+    if (!checkpoint_write(db->io, db->wal_path, last, &rules, &stats, err)) {
+        metric_inc(db->m.checkpoints_failed);
+        return false;
+    }
+    if (stats.records_bad > 0)
+        log_warn(&db->o.log, "records that did not decode were left out of the checkpoint",
+                 LOG_I("records", stats.records_bad));
+    if (!wal_truncate(db->wal, last + 1, err))
+        return false;
+    metric_inc(db->m.checkpoint_deletions);
+    if (!checkpoint_clean(db->io, db->wal_path, last, err)) {
+        metric_inc(db->m.checkpoint_deletions_failed);
+        return false;
+    }
+    return true;
+}
+
+static bool
+truncate_wal(struct db *db, int64_t min_ms, struct error *err)
+{
+    struct wal_segments s;
+    uint32_t nr = 0;
+    bool found;
+
+    if (!wal_segments_list(db->io, db->wal_path, &s, err))
+        return false;
+    int64_t first = s.nr == 0 ? 0 : s.v[0], last = s.nr == 0 ? -1 : (int64_t)s.v[s.nr - 1] - 1;
+    mem_free(s.v);
+    /* So that a quiet database does not keep more than it needs. */
+    if (!wal_cut(db->wal, err) || !checkpoint_find(db->io, db->wal_path, &found, &nr, err))
+        return false;
+    if (last < 0)
+        return true;
+    last = first + (last - first) * 2 / 3;
+    if (last <= first || (found && (int64_t)nr >= last))
+        return true;
+    return write_checkpoint(db, (uint32_t)last, min_ms, err);
+}
+
+/* Step 3 and 4 when their time has come; *still_due tells that queries are in the way. */
+static bool
+truncate_head(struct db *db, bool *still_due, struct error *err)
+{
+    *still_due = db->truncate_due && !isolation_passed(head_isolation(db->head), db->truncate_mark);
+    if (!db->truncate_due || *still_due)
+        return true;
+    db->truncate_due = false;
+    head_truncate(db->head, db->truncate_ms);
+    bool ok = head_chunks_truncate(db->head_chunks, db->truncate_ms, err);
+    if (!truncate_wal(db, db->truncate_ms, err) || !ok) {
+        metric_inc(db->m.truncations_failed);
+        return false;
+    }
+    return true;
+}
+
+static bool
+truncate_soon(struct db *db, struct error *err)
+{
+    bool due = true;
+
+    for (int i = 0; due && i < TRUNCATE_TRIES; i++) {
+        if (!truncate_head(db, &due, err))
+            return false;
+        if (!due)
+            break;
+        lock_take(&db->wake_lock);
+        if (!db->stopping)
+            cond_wait_ms(&db->wake, &db->wake_lock, TRUNCATE_TRY_MS);
+        lock_release(&db->wake_lock);
+    }
+    return true;
+}
+
+/* The head's oldest sample that no block has. */
+static int64_t
+uncut_min_ms(const struct db *db)
+{
+    return MAX(head_min_ms(db->head), db->cut_end_ms);
+}
+
+static bool
+cut_due(const struct db *db)
+{
+    int64_t min_ms = uncut_min_ms(db), max_ms = head_max_ms(db->head);
+
+    return max_ms != INT64_MIN && head_min_ms(db->head) != INT64_MAX && max_ms > min_ms &&
+           (uint64_t)max_ms - (uint64_t)min_ms > (uint64_t)(db->o.min_block_ms / 2 * 3);
+}
+
+/* Steps 1 to 4 for one block range. *waits: open appenders may still add to it. */
+static bool
+cut_block(struct db *db, bool *waits, struct error *err)
+{
+    int64_t min_ms = uncut_min_ms(db);
+    int64_t end_ms = chunk_cut_range_end(min_ms, db->o.min_block_ms);
+    struct block_id id = compact_new_id(db->clock);
+    bool empty;
+
+    *waits = head_appends_below(db->head, end_ms);
+    if (*waits)
+        return true;
+    metric_inc(db->m.compactions);
+    if (!head_write_block(db->head, db->io, db->path, id, min_ms, end_ms, db->o.chunk_segment_bytes,
+                          &empty, err)) {
+        metric_inc(db->m.compactions_failed);
+        return false;
+    }
+    if (empty)
+        head_set_min_valid_ms(db->head, end_ms);
+    else if (!db_block_publish(db, id, NULL, 0, err))
+        return false;
+    db->cut_end_ms = end_ms;
+    db->truncate_ms = end_ms;
+    db->truncate_mark = isolation_mark(head_isolation(db->head));
+    db->truncate_due = true;
+    log_info(&db->o.log, "write block", LOG_C("ulid", id.z), LOG_I("mint", min_ms),
+             LOG_I("maxt", end_ms));
+    return truncate_soon(db, err);
+}
+
+static bool
+round_locked(struct db *db, struct error *err)
+{
+    bool waits = false;
+
+    if (!truncate_soon(db, err) || !head_seal_retry(db->head, err))
+        return false;
+    while (!waits && cut_due(db))
+        if (!cut_block(db, &waits, err))
+            return false;
+    if (!db->merging_off && !db_merge(db, err))
+        return false;
+    return db_retention(db, err);
+}
+
+bool
+db_maintain(struct db *db, struct error *err)
+{
+    lock_take(&db->maintain_lock);
+    metric_inc(db->m.compactions_triggered);
+    bool ok = round_locked(db, err);
+    lock_release(&db->maintain_lock);
+    return ok;
+}
+
+void *
+db_maintain_thread(void *arg)
+{
+    struct db *db = arg;
+    struct error err = { 0 };
+
+    lock_take(&db->wake_lock);
+    while (!db->stopping) {
+        if (!db->soon)
+            cond_wait_ms(&db->wake, &db->wake_lock, db->o.maintenance_ms);
+        db->soon = false;
+        if (db->stopping)
+            break;
+        lock_release(&db->wake_lock);
+        if (!db_maintain(db, &err) && err.kind != ERR_CANCELED)
+            log_error(&db->o.log, "maintenance failed, tried again in the next round", LOG_E(&err));
+        error_clear(&err);
+        lock_take(&db->wake_lock);
+    }
+    lock_release(&db->wake_lock);
+    return NULL;
+}
+
+void
+db_maintain_soon(struct db *db)
+{
+    lock_take(&db->wake_lock);
+    db->soon = true;
+    cond_broadcast(&db->wake);
+    lock_release(&db->wake_lock);
+}
+
+void
+db_compaction_enable(struct db *db, bool on)
+{
+    lock_take(&db->maintain_lock);
+    db->merging_off = !on;
+    lock_release(&db->maintain_lock);
+}
