@@ -1,5 +1,6 @@
-/* A list of chunks, newest first. Chunks double from 4 KiB to 1 MiB; what is larger gets a chunk of its own size.
- * Rewinding frees whole chunks above the mark and resets the fill of the marked one. */
+/* A list of chunks, newest first. Chunks double from 4 KiB to 1 MiB; what is larger gets a chunk of
+ * its own size. Rewinding frees whole chunks above the mark and resets the fill of the marked one.
+ */
 #include "base/arena.h"
 
 #include <stdarg.h>

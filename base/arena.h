@@ -1,9 +1,10 @@
 /* base/arena.h: memory that is released together: one request, one arena.
  *
- * arena_alloc() always succeeds. Past the limit it raises a flag (arena_over()) that the evaluator tests at each
- * step together with deadline and cancellation, so that one ERR_LIMIT stands where NULL checks would be;
- * the overshoot until then is bounded by what one step allocates. Pointers stay valid until arena_rewind()
- * past them or arena_fini(). A struct arena must not be moved or copied once initialised. Under ASan released memory is poisoned. One owner thread; arenas for
+ * arena_alloc() always succeeds. Past the limit it raises a flag (arena_over()) that the evaluator
+ * tests at each step together with deadline and cancellation, so that one ERR_LIMIT stands where
+ * NULL checks would be; the overshoot until then is bounded by what one step allocates. Pointers
+ * stay valid until arena_rewind() past them or arena_fini(). A struct arena must not be moved or
+ * copied once initialised. Under ASan released memory is poisoned. One owner thread; arenas for
  * workers are arenas of their own that share the limit through `budget`. */
 #pragma once
 #include <stdatomic.h>
@@ -37,16 +38,18 @@ void arena_fini(struct arena *a);
 /* 16-byte aligned, not zeroed. */
 void *arena_alloc(struct arena *a, size_t bytes) __attribute__((returns_nonnull));
 void *arena_zalloc(struct arena *a, size_t bytes) __attribute__((returns_nonnull));
-#define ARENA_NEW(a, type)           ((type *)arena_zalloc((a), sizeof(type)))
-#define ARENA_NEW_ARRAY(a, type, nr) ((type *)arena_zalloc((a), arena_array_bytes((nr), sizeof(type))))
+#define ARENA_NEW(a, type) ((type *)arena_zalloc((a), sizeof(type)))
+#define ARENA_NEW_ARRAY(a, type, nr) \
+    ((type *)arena_zalloc((a), arena_array_bytes((nr), sizeof(type))))
 size_t arena_array_bytes(size_t nr, size_t item_bytes);
 
 struct str arena_str(struct arena *a, struct str s); /* a copy, NUL-terminated behind its end */
 struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
 
 /* Grows an array that lives in the arena (the old copy stays until the arena goes). */
-void *arena_grow(struct arena *a, void *items, size_t nr, size_t need, size_t *cap, size_t item_bytes);
-#define ARENA_GROW(a, items, nr, need, cap)                                                        \
+void *
+arena_grow(struct arena *a, void *items, size_t nr, size_t need, size_t *cap, size_t item_bytes);
+#define ARENA_GROW(a, items, nr, need, cap) \
     ((items) = arena_grow((a), (items), (nr), (need), (cap), sizeof *(items)))
 
 static inline bool

@@ -1,7 +1,8 @@
 /* base/bits.h: bit streams, most significant bit first, as Prometheus's chunk encodings use them.
  *
- * The reader keeps a bit position and loads 8 bytes, byte-swapped, at any bit offset: bounded, it never reads past the bytes
- * it was given (the last 8 bytes go through a byte-wise tail). Reading past the end gives zeros and sets `bad`. */
+ * The reader keeps a bit position and loads 8 bytes, byte-swapped, at any bit offset: bounded, it
+ * never reads past the bytes it was given (the last 8 bytes go through a byte-wise tail). Reading
+ * past the end gives zeros and sets `bad`. */
 #pragma once
 #include "base/buf.h"
 
@@ -63,8 +64,8 @@ bits_take64(struct bit_reader *r, unsigned n)
 }
 
 struct bit_writer {
-    struct buf *out;   /* whole and started bytes */
-    unsigned free_nr;  /* unused low bits of the last byte, 0..7 */
+    struct buf *out;  /* whole and started bytes */
+    unsigned free_nr; /* unused low bits of the last byte, 0..7 */
 };
 
 /* Appends the n low bits of v, n <= 64. */

@@ -1,7 +1,8 @@
 /* base/buf.h: a growing byte buffer: response bodies, records, index sections.
  *
- * Embedded by its user. Zero-initialised is empty and valid; buf_fini() releases. Appending never fails (see
- * base/mem.h); who appends what a client controls checks b->n against a limit first. Not thread-safe. */
+ * Embedded by its user. Zero-initialised is empty and valid; buf_fini() releases. Appending never
+ * fails (see base/mem.h); who appends what a client controls checks b->n against a limit first. Not
+ * thread-safe. */
 #pragma once
 #include "base/str.h"
 
@@ -13,7 +14,8 @@ struct buf {
 void buf_fini(struct buf *b);
 /* Empties it and keeps the room. */
 void buf_reset(struct buf *b);
-/* Makes room for n more bytes and returns where they go; the caller then adds to b->n what it wrote. */
+/* Makes room for n more bytes and returns where they go; the caller then adds to b->n what it
+ * wrote. */
 uint8_t *buf_reserve(struct buf *b, size_t n);
 
 void buf_add(struct buf *b, const void *p, size_t n);

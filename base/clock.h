@@ -1,7 +1,7 @@
 /* base/clock.h: time and chance as objects, so that days can be simulated in seconds.
  *
- * Real: clock_real(). Virtual (tests): clock_virtual.h advances by hand and wakes the sleepers that are due.
- * Thread-safe. Wall time can step; durations are taken from monotonic time. */
+ * Real: clock_real(). Virtual (tests): clock_virtual.h advances by hand and wakes the sleepers that
+ * are due. Thread-safe. Wall time can step; durations are taken from monotonic time. */
 #pragma once
 #include "base/util.h"
 
@@ -52,5 +52,6 @@ struct clock_virtual {
 };
 
 void clock_virtual_init(struct clock_virtual *c, int64_t now_ms, uint64_t seed);
-void clock_virtual_advance(struct clock_virtual *c, int64_t ms);  /* both times */
-void clock_virtual_step_wall(struct clock_virtual *c, int64_t ms); /* as if somebody set the machine's clock */
+void clock_virtual_advance(struct clock_virtual *c, int64_t ms); /* both times */
+void clock_virtual_step_wall(struct clock_virtual *c,
+                             int64_t ms); /* as if somebody set the machine's clock */

@@ -1,7 +1,9 @@
-/* base/dec.h: a bounded reader over bytes from disk or wire. Read ten fields, then ask dec_end() before using any.
+/* base/dec.h: a bounded reader over bytes from disk or wire. Read ten fields, then ask dec_end()
+ * before using any.
  *
- * After the first read past the end or bad varint every read gives zero and dec_ok() is false. Borrows the
- * bytes; copyable; not thread-safe. Multi-byte integers are big-endian, as all of Prometheus's files. */
+ * After the first read past the end or bad varint every read gives zero and dec_ok() is false.
+ * Borrows the bytes; copyable; not thread-safe. Multi-byte integers are big-endian, as all of
+ * Prometheus's files. */
 #pragma once
 #include "base/error.h"
 #include "base/str.h"

@@ -83,7 +83,8 @@ error_wrap(struct error *err, const char *fmt, ...)
     va_start(ap, fmt);
     char *where = error_format(fmt, ap, &n);
     va_end(ap);
-    /* error_set() releases `more` only after the new text is made, so the old one may be an argument. */
+    /* error_set() releases `more` only after the new text is made, so the old one may be an
+     * argument. */
     error_set(err, kind, "%s: %s", where, error_text(err));
     err->sys = sys;
     free(where);

@@ -1,19 +1,22 @@
 /* base/error.h: what went wrong, for code and for people.
  *
- * A call that can fail returns bool and fills the caller's `struct error`; err is never NULL. Outputs are
- * written only on success. Each function here returns false, so that failing is one line:
+ * A call that can fail returns bool and fills the caller's `struct error`; err is never NULL.
+ * Outputs are written only on success. Each function here returns false, so that failing is one
+ * line:
  *
  *     if (seg->bytes > SEGMENT_BYTES_MAX)
  *         return error_set(err, ERR_CORRUPT, "segment has %" PRIu64 " bytes", seg->bytes);
  *
- * Lifetime: an error starts as `struct error err = { 0 };` and owns `more` once a text was too long for `msg`.
- * error_clear() releases it; setting an error again releases the old text. Not thread-safe. */
+ * Lifetime: an error starts as `struct error err = { 0 };` and owns `more` once a text was too long
+ * for `msg`. error_clear() releases it; setting an error again releases the old text. Not
+ * thread-safe. */
 #pragma once
 #include "base/util.h"
 
 enum err_kind {
     ERR_NONE = 0,
-    ERR_INVALID,     /* input that a person or client must correct: configuration, query, request (bad_data) */
+    ERR_INVALID,     /* input that a person or client must correct: configuration, query, request
+                        (bad_data) */
     ERR_NOT_FOUND,   /* a named thing is not there */
     ERR_IO,          /* the kernel or a peer refused; sys holds errno when there is one */
     ERR_FULL,        /* no space left on the device, or a quota is used up */
@@ -31,14 +34,15 @@ struct error {
     enum err_kind kind; /* what code may branch on; http/ maps it to status and errorType */
     int sys;            /* errno if the kernel refused, else 0 */
     char msg[512];      /* for people; the start of the text when `more` is set */
-    char *more;         /* the whole text when it is longer than msg: owned, at most ERROR_MORE_MAX bytes */
+    char *more; /* the whole text when it is longer than msg: owned, at most ERROR_MORE_MAX bytes */
 };
 
 #define ERROR_MORE_MAX (16 * 1024)
 
 bool error_set(struct error *err, enum err_kind kind, const char *fmt, ...) PRINTF(3, 4);
 
-/* Keeps errno and adds its text: "open '/x': No such file or directory". ENOSPC and EDQUOT give ERR_FULL. */
+/* Keeps errno and adds its text: "open '/x': No such file or directory". ENOSPC and EDQUOT give
+ * ERR_FULL. */
 bool error_sys(struct error *err, const char *fmt, ...) PRINTF(2, 3);
 
 /* Puts context in front: "wal segment '00000003': " + what was said. Keeps kind and sys. */

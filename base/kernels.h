@@ -1,6 +1,7 @@
-/* base/kernels.h: which instructions this CPU has, asked once; each module with a wide version of a loop keeps its own
- * small table of functions and picks by these flags at start (never target_clones: it breaks the thread sanitizer).
- * A wide kernel returns the plain one's bits; a test compares them. Immutable after the first call; thread-safe. */
+/* base/kernels.h: which instructions this CPU has, asked once; each module with a wide version of a
+ * loop keeps its own small table of functions and picks by these flags at start (never
+ * target_clones: it breaks the thread sanitizer). A wide kernel returns the plain one's bits; a
+ * test compares them. Immutable after the first call; thread-safe. */
 #pragma once
 #include "base/util.h"
 
@@ -9,5 +10,6 @@ struct cpu_features {
     bool arm_crc, neon;       /* arm64 */
 };
 
-/* NARTHEX_KERNELS=plain in the environment switches all wide kernels off (tests and bug reports). */
+/* NARTHEX_KERNELS=plain in the environment switches all wide kernels off (tests and bug reports).
+ */
 const struct cpu_features *cpu_features(void);

@@ -1,8 +1,8 @@
 /* base/lock.h: mutexes and reader-writer locks with ranks.
  *
- * A thread takes locks in growing rank only; debug builds keep a per-thread list and abort with both names when the
- * order is broken. No I/O under a lock of rank LOCK_STRIPE or above. Ranks of all locks of the process, outermost
- * first, are the enum below: a new lock adds its line here. */
+ * A thread takes locks in growing rank only; debug builds keep a per-thread list and abort with
+ * both names when the order is broken. No I/O under a lock of rank LOCK_STRIPE or above. Ranks of
+ * all locks of the process, outermost first, are the enum below: a new lock adds its line here. */
 #pragma once
 #include <pthread.h>
 #include "base/util.h"
@@ -22,12 +22,13 @@ enum lock_rank {
     LOCK_STRIPE,        /* one shard of the series maps */
     LOCK_SERIES,        /* one series */
     LOCK_POSTINGS,
-    LOCK_HEAD_CHUNKS,   /* the newest file of chunks_head; flushing its buffer is the one exception to the rule above */
+    LOCK_HEAD_CHUNKS, /* the newest file of chunks_head; flushing its buffer is the one exception to
+                         the rule above */
     LOCK_SYMBOLS,
-    LOCK_POOL,          /* worker pool's queue */
-    LOCK_HTTP,          /* connection registry */
-    LOCK_METRICS,       /* registry's list of families */
-    LOCK_LOG            /* innermost: anything may log */
+    LOCK_POOL,    /* worker pool's queue */
+    LOCK_HTTP,    /* connection registry */
+    LOCK_METRICS, /* registry's list of families */
+    LOCK_LOG      /* innermost: anything may log */
 };
 
 struct lock {

@@ -1,8 +1,8 @@
 /* base/mem.h: allocation that does not fail.
  *
- * Out of memory aborts with one line: sizes that a client controls are limited before they get here, so what is
- * left is the machine's own exhaustion. Everything returned is released with mem_free() or free().
- * Thread-safe as malloc is. */
+ * Out of memory aborts with one line: sizes that a client controls are limited before they get
+ * here, so what is left is the machine's own exhaustion. Everything returned is released with
+ * mem_free() or free(). Thread-safe as malloc is. */
 #pragma once
 #include <stdlib.h>
 #include "base/util.h"
@@ -27,7 +27,7 @@ mem_free(void *p)
     free(p);
 }
 
-/* Makes room for `need` items in a growing array of `*cap` items, at least doubling it. The new room is not
- * zeroed. Use as: MEM_GROW(v->items, v->nr + 1, &v->cap). */
+/* Makes room for `need` items in a growing array of `*cap` items, at least doubling it. The new
+ * room is not zeroed. Use as: MEM_GROW(v->items, v->nr + 1, &v->cap). */
 void *mem_grow(void *items, size_t need, size_t *cap, size_t item_bytes);
 #define MEM_GROW(items, need, cap) ((items) = mem_grow((items), (need), (cap), sizeof *(items)))

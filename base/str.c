@@ -55,7 +55,9 @@ str_dup(struct str s)
 static const struct {
     uint8_t mask, len;
     uint32_t least;
-} utf8_forms[] = { { 0x7f, 1, 0 }, { 0, 0, 0 }, { 0x1f, 2, 0x80 }, { 0x0f, 3, 0x800 }, { 0x07, 4, 0x10000 } };
+} utf8_forms[] = {
+    { 0x7f, 1, 0 }, { 0, 0, 0 }, { 0x1f, 2, 0x80 }, { 0x0f, 3, 0x800 }, { 0x07, 4, 0x10000 }
+};
 
 size_t
 str_rune(struct str s, uint32_t *rune)

@@ -1,6 +1,7 @@
 /* base/str.h: a borrowed piece of text, passed by value: not NUL-terminated, may hold any byte.
  *
- * A str owns nothing and is valid while the bytes it points to are. p may be NULL only when n is 0. */
+ * A str owns nothing and is valid while the bytes it points to are. p may be NULL only when n is 0.
+ */
 #pragma once
 #include <string.h>
 #include "base/util.h"
@@ -66,5 +67,6 @@ char *str_dup(struct str s);
 /* True when s is well-formed UTF-8: no overlong forms, surrogates or values above U+10FFFF (as Go's
  * utf8.ValidString). */
 bool str_utf8_valid(struct str s);
-/* Decodes the rune at s.p[0]; returns its length, or 1 with *rune = 0xFFFD when malformed; 0 when s is empty. */
+/* Decodes the rune at s.p[0]; returns its length, or 1 with *rune = 0xFFFD when malformed; 0 when s
+ * is empty. */
 size_t str_rune(struct str s, uint32_t *rune);

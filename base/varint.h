@@ -1,4 +1,5 @@
-/* base/varint.h: Go's varints: LEB128, the signed form zig-zag. Pure functions on caller's memory. */
+/* base/varint.h: Go's varints: LEB128, the signed form zig-zag. Pure functions on caller's memory.
+ */
 #pragma once
 #include "base/util.h"
 
@@ -24,7 +25,8 @@ varint_put(uint8_t *p, int64_t v)
     return uvarint_put(p, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
 }
 
-/* Reads from n bytes; returns how many were taken, 0 when the bytes end early or the value overflows. */
+/* Reads from n bytes; returns how many were taken, 0 when the bytes end early or the value
+ * overflows. */
 static inline size_t
 uvarint_get(const uint8_t *p, size_t n, uint64_t *v)
 {
