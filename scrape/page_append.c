@@ -1,0 +1,662 @@
+/* The way of a page into a batch.
+ *
+ * Two speeds. run_known() takes lines that are exactly what stood at this place last time, in the
+ * plainest form (series, space, number, line break): a hash of the text, one decimal, one append by
+ * ref. Everything else goes through run_entry(): the parser reads one entry; a series whose text is
+ * known is appended by its ref, a new one gets its labels, is relabelled, checked and looked up by
+ * storage. As long as every entry is the expected one of target's list, the list stays untouched;
+ * from the first one that is not, a new list is built (page_cache.h). A page that fails leaves the
+ * old list, so that markers can be written. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "scrape/page_append.h"
+#include "scrape/scrape_limits.h"
+#include "base/decimal.h"
+#include "base/mem.h"
+#include "base/quote.h"
+#include "model/relabel.h"
+#include "model/relabel_config.h"
+#include "model/sample.h"
+
+#define NOWHERE SIZE_MAX
+#define AHEAD_MAX_MS \
+    (10 * 60 * 1000) /* samples further in the future are out of bounds, as in Prometheus */
+
+struct run {
+    struct page_append *x;
+    struct target *t;
+    const struct scrape_config *config;
+    struct appender *app;
+    struct page_result *r;
+    const char *b;
+    size_t n;
+    int64_t t_ms, max_t_ms;
+    uint32_t next; /* of the target's list: the line expected here */
+    bool rebuilding;
+    bool plain;              /* run_known() may be used at all */
+    size_t prefix_end;       /* where the rebuild began: lines before it were not parsed */
+    size_t type_at, unit_at; /* lines that were recognised and still have to tell the parser */
+    struct str family;       /* of the last comment line read; for metadata records */
+    uint64_t samples;        /* appended, for sample_limit */
+    struct page_line line;   /* the entry at hand, on its way into the list */
+    uint32_t old;            /* its index in the old list, or UINT32_MAX */
+    bool has_labels;         /* the parser holds the labels of the series at hand */
+};
+
+void
+page_append_init(struct page_append *x, uint64_t seed)
+{
+    *x = (struct page_append){ .seed = seed };
+    page_parser_init(&x->parser);
+    labels_builder_init(&x->builder);
+    arena_init(&x->scratch, SIZE_MAX);
+}
+
+void
+page_append_fini(struct page_append *x)
+{
+    page_parser_fini(&x->parser);
+    page_rebuild_fini(&x->rebuild);
+    labels_builder_fini(&x->builder);
+    arena_fini(&x->scratch);
+    meta_store_fini(&x->metas);
+}
+
+static void
+start_rebuild(struct run *run)
+{
+    if (run->rebuilding)
+        return;
+    run->rebuilding = true;
+    run->prefix_end = run->x->parser.start;
+    page_rebuild_start(&run->x->rebuild, &run->t->cache, run->next);
+}
+
+/* The parser learns what the lines that it did not see say of type and unit. */
+static void
+catch_up(struct run *run)
+{
+    struct page_parser *p = &run->x->parser;
+    size_t here = p->lex.i, first = MIN(run->type_at, run->unit_at),
+           last = MAX(run->type_at, run->unit_at);
+    struct error err = { 0 };
+
+    if (first != NOWHERE) {
+        page_parser_seek(p, first);
+        page_parser_next(p, &err);
+    }
+    if (first != NOWHERE && last != NOWHERE) {
+        page_parser_seek(p, last);
+        page_parser_next(p, &err);
+    }
+    run->type_at = run->unit_at = NOWHERE;
+    error_clear(&err);
+    page_parser_seek(p, here);
+}
+
+/* ---- outcomes */
+
+/* Whether the sample is in; what is not is counted. */
+static bool
+count_outcome(struct run *run, enum append_outcome outcome)
+{
+    switch (outcome) {
+    case APPEND_OK:
+    case APPEND_DUPLICATE:
+        return true;
+    case APPEND_OUT_OF_ORDER:
+        run->r->out_of_order++;
+        return false;
+    case APPEND_DUPLICATE_TIME:
+        run->r->duplicates++;
+        return false;
+    case APPEND_TOO_OLD:
+    case APPEND_OUT_OF_BOUNDS:
+        run->r->out_of_bounds++;
+        return false;
+    default:
+        run->r->refused++;
+        return false;
+    }
+}
+
+/* Over sample_limit nothing is appended any more, but the page is read on to count. */
+static bool
+within_sample_limit(struct run *run)
+{
+    run->samples++;
+    if (run->config->sample_limit == 0 || run->samples <= run->config->sample_limit)
+        return true;
+    run->r->sample_limit = true;
+    return false;
+}
+
+/* ---- the fast way */
+
+static void
+known_comment(struct run *run, size_t at, uint32_t flags)
+{
+    if (flags & LINE_TYPE)
+        run->type_at = at;
+    if (flags & LINE_UNIT)
+        run->unit_at = at;
+}
+
+/* While a new list is built, recognised lines go into it. False: the line needs run_entry(). */
+static bool
+may_copy(const struct run *run, uint32_t i)
+{
+    return !(run->t->cache.bytes_flags[i] & LINE_META) && run->x->rebuild.seen[i] == PAGE_UNSEEN;
+}
+
+static void
+copy_line(struct run *run, uint32_t i)
+{
+    page_rebuild_saw(&run->x->rebuild, i, true);
+    page_rebuild_add(&run->x->rebuild, &run->t->cache, page_cache_line(&run->t->cache, i), false);
+}
+
+/* Appends lines that are what they were; stops at the first that needs more thought. */
+static void
+run_known(struct run *run)
+{
+    struct page_parser *p = &run->x->parser;
+    const struct page_cache *c = &run->t->cache;
+    const char *at = run->b + p->lex.i, *end = run->b + run->n, *behind;
+    uint32_t i = run->next;
+
+    for (; i < c->nr; i++) {
+        uint32_t bf = c->bytes_flags[i];
+        size_t n = line_bytes(bf);
+        double v;
+
+        if ((size_t)(end - at) <= n || line_hash(at, n, run->x->seed) != c->hashes[i])
+            break;
+        if (run->rebuilding && !may_copy(run, i))
+            break;
+        if (bf & LINE_META) {
+            if (at[n] != '\n')
+                break;
+            known_comment(run, (size_t)(at - run->b), bf);
+            at += n + 1;
+            continue;
+        }
+        if (at[n] != ' ' || (bf & ((1u << LINE_FLAG_BITS) - 1)) != LINE_TRACKED)
+            break;
+        behind = decimal_scan(at + n + 1, end, &v);
+        if (behind == NULL || behind == end || *behind != '\n' || !within_sample_limit(run))
+            break;
+        series_ref ref = c->refs[i];
+        enum append_outcome outcome = append_sample(run->app, &ref, LABELS_NONE, 0, run->t_ms, v);
+        if (UNLIKELY(outcome != APPEND_OK)) {
+            run->samples--;
+            break; /* nothing was added: run_entry() does it again and says why */
+        }
+        run->r->total++;
+        run->r->added++;
+        if (run->rebuilding)
+            copy_line(run, i);
+        at = behind + 1;
+    }
+    run->next = i;
+    page_parser_seek(p, (size_t)(at - run->b));
+}
+
+/* ---- comments */
+
+static const struct target_family *
+set_family(struct run *run, enum parse_entry entry)
+{
+    struct page_parser *p = &run->x->parser;
+    enum meta_field field = entry == PARSE_TYPE   ? META_TYPE
+                            : entry == PARSE_HELP ? META_HELP
+                                                  : META_UNIT;
+    const struct target_family *f;
+
+    lock_take(&run->t->lock);
+    f = target_meta_set(&run->t->meta, &run->x->metas, p->name, field, p->type,
+                        field == META_UNIT ? p->unit : p->text, run->t->scrape_nr);
+    lock_release(&run->t->lock);
+    return f;
+}
+
+static void
+run_comment(struct run *run, enum parse_entry entry)
+{
+    struct page_parser *p = &run->x->parser;
+    const struct page_cache *c = &run->t->cache;
+    unsigned flags =
+        LINE_META | (entry == PARSE_TYPE ? LINE_TYPE : 0) | (entry == PARSE_UNIT ? LINE_UNIT : 0);
+    size_t bytes = p->format == PAGE_PROTOBUF ? p->series.n : p->lex.i - 1 - p->start;
+    const char *text = p->format == PAGE_PROTOBUF ? p->series.p : run->b + p->start;
+    struct page_line line = { SERIES_REF_NONE, line_hash(text, bytes, run->x->seed),
+                              line_pack(bytes, flags) };
+    bool expected = run->next < c->nr && c->hashes[run->next] == line.hash &&
+                    c->bytes_flags[run->next] == line.bytes_flags;
+
+    if (entry != PARSE_COMMENT)
+        run->family = p->name;
+    if (!expected)
+        start_rebuild(run);
+    run->next += expected;
+    if (!run->rebuilding)
+        return;
+    if (entry != PARSE_COMMENT)
+        set_family(run, entry);
+    page_rebuild_add(&run->x->rebuild, c, line, false);
+}
+
+/* ---- new series */
+
+static bool
+labels_differ(struct labels raw, struct error *err)
+{
+    for (size_t i = 1; i < raw.nr; i++)
+        if (str_eq(raw.v[i - 1].name, raw.v[i].name)) {
+            struct buf name = { 0 };
+
+            quote_go(raw.v[i].name, &name);
+            error_set(err, ERR_INVALID, "label name %s is not unique: invalid sample",
+                      buf_z(&name));
+            buf_fini(&name);
+            return false;
+        }
+    return true;
+}
+
+/* The series' final labels, in x->builder; false: relabelling drops it. */
+static bool
+series_labels(struct run *run, struct labels raw)
+{
+    struct labels_builder *b = &run->x->builder;
+
+    labels_builder_reset(b, LABELS_NONE);
+    for (size_t i = 0; i < raw.nr; i++)
+        labels_builder_set(b, raw.v[i].name, raw.v[i].value);
+    target_label_series(run->t->public, run->config->honor_labels, raw, b, &run->x->scratch);
+    return relabel_apply(run->config->metric_relabel_configs.rules,
+                         run->config->metric_relabel_configs.nr, b, &run->x->scratch) &&
+           labels_builder_view(b).nr != 0;
+}
+
+/* The labels of the series at hand; the parser reads the line again when it was recognised without.
+ */
+static bool
+raw_labels(struct run *run, struct labels *raw, struct error *err)
+{
+    struct page_parser *p = &run->x->parser;
+
+    if (!run->has_labels) {
+        page_parser_seek(p, p->start);
+        catch_up(run);
+        if (page_parser_next(p, err) == PARSE_ERROR)
+            return false;
+        run->has_labels = true;
+    }
+    run->r->parsed++;
+    *raw = page_parser_labels(p, &run->x->scratch);
+    return true;
+}
+
+enum new_series { NEW_SERIES, NEW_DROPPED, NEW_FAILED };
+
+static enum new_series
+new_series(struct run *run, struct labels *ls, struct error *err)
+{
+    struct labels raw;
+
+    if (!raw_labels(run, &raw, err))
+        return NEW_FAILED;
+    if (!series_labels(run, raw))
+        return NEW_DROPPED;
+    if (!labels_differ(raw, err))
+        return NEW_FAILED;
+    *ls = labels_builder_view(&run->x->builder);
+    if (!labels_have_name(*ls, run->config->name_validation, err))
+        return NEW_FAILED;
+    if (!labels_within_limits(*ls, run->config, err)) {
+        run->r->label_limits = true;
+        return NEW_FAILED;
+    }
+    return NEW_SERIES;
+}
+
+/* ---- series */
+
+static enum append_outcome
+append_value(struct run *run, series_ref *ref, struct labels ls, int64_t t_ms)
+{
+    struct page_parser *p = &run->x->parser;
+    int64_t st_ms = run->x->parse_start_timestamps ? page_parser_start_timestamp(p) : 0;
+
+    if (t_ms > run->max_t_ms)
+        return APPEND_OUT_OF_BOUNDS;
+    if (p->histogram != NULL)
+        return append_histogram(run->app, ref, ls, st_ms, t_ms, p->histogram);
+    return append_sample(run->app, ref, ls, st_ms, t_ms, p->value);
+}
+
+/* By ref when it is known, else with labels. *in: the sample was accepted. False: the page fails.
+ */
+static bool
+append_series(struct run *run, int64_t t_ms, bool *in, struct error *err)
+{
+    struct labels ls = LABELS_NONE;
+    bool is_new = run->line.ref == SERIES_REF_NONE;
+    enum append_outcome outcome = APPEND_REF_UNKNOWN;
+
+    *in = false;
+    if (!is_new) {
+        if (!within_sample_limit(run))
+            return true;
+        outcome = append_value(run, &run->line.ref, ls, t_ms);
+    }
+    if (outcome == APPEND_REF_UNKNOWN) { /* new, or collected since */
+        switch (new_series(run, &ls, err)) {
+        case NEW_FAILED:
+            return false;
+        case NEW_DROPPED:
+            run->line.bytes_flags |= LINE_DROPPED;
+            return true;
+        case NEW_SERIES:
+            break;
+        }
+        if (is_new && !within_sample_limit(run))
+            return true;
+        run->line.ref = SERIES_REF_NONE;
+        outcome = append_value(run, &run->line.ref, ls, t_ms);
+    }
+    if (outcome == APPEND_BAD_LABELS)
+        return error_set(err, ERR_INVALID, "empty labelset: invalid sample");
+    *in = count_outcome(run, outcome);
+    if (is_new && !*in)
+        run->line.ref = SERIES_REF_NONE;
+    run->r->series_added += is_new && *in && !run->r->sample_limit;
+    return true;
+}
+
+static int
+by_time(const void *a, const void *b)
+{
+    const struct exemplar *x = a, *y = b;
+
+    return x->t_ms != y->t_ms ? (x->t_ms > y->t_ms) - (x->t_ms < y->t_ms)
+                              : (x->v > y->v) - (x->v < y->v);
+}
+
+/* Exemplars without a time have the sample's; those of native histograms need one. */
+static void
+append_exemplars(struct run *run, int64_t t_ms)
+{
+    struct page_parser *p = &run->x->parser;
+    struct exemplar e, *all = NULL;
+    size_t nr = 0, cap = 0, out_of_order = 0;
+
+    while (page_parser_exemplar(p, &e, &run->x->scratch)) {
+        if (!e.has_t && p->histogram != NULL)
+            continue;
+        if (!e.has_t)
+            e.t_ms = t_ms;
+        ARENA_GROW(&run->x->scratch, all, nr, nr + 1, &cap);
+        all[nr++] = e;
+    }
+    if (nr > 1)
+        qsort(all, nr, sizeof *all, by_time);
+    for (size_t i = 0; i < nr; i++)
+        out_of_order += append_exemplar(run->app, run->line.ref, &all[i]) == APPEND_OUT_OF_ORDER;
+    if (nr != 0 && out_of_order == nr)
+        run->r->exemplars_out_of_order += nr;
+}
+
+/* A metadata record when the series is new or its family has changed on this page. */
+static void
+append_family(struct run *run, bool is_new)
+{
+    const struct target_family *f = target_meta_find(&run->t->meta, run->family);
+    struct labels ls;
+
+    if (f == NULL || run->line.ref == SERIES_REF_NONE ||
+        (!is_new && f->changed != run->t->scrape_nr))
+        return;
+    if (!is_new)
+        series_labels(run, page_parser_labels(&run->x->parser, &run->x->scratch));
+    ls = labels_builder_view(&run->x->builder);
+    if (series_of_family(labels_get(ls, LABEL_NAME), run->family, f->text->meta.type))
+        append_metadata(run->app, run->line.ref, &f->text->meta);
+}
+
+/* The line goes into the list, which is a new one when the line is not what it was. */
+static void
+put_line(struct run *run, struct rebuild_found found, bool tracked)
+{
+    struct page_cache *c = &run->t->cache;
+
+    run->line.bytes_flags =
+        (run->line.bytes_flags & ~(uint32_t)LINE_TRACKED) | (tracked ? LINE_TRACKED : 0);
+    if (!run->rebuilding) {
+        if (c->bytes_flags[run->old] == run->line.bytes_flags) {
+            c->refs[run->old] = run->line.ref;
+            run->next = run->old + 1;
+            return;
+        }
+        start_rebuild(run);
+    }
+    if (run->old != UINT32_MAX) {
+        page_rebuild_saw(&run->x->rebuild, run->old, tracked);
+        c->refs[run->old] = run->line.ref;
+        run->next = run->old + 1;
+    }
+    page_rebuild_add(&run->x->rebuild, c, run->line, !found.known);
+}
+
+/* Fills run->line from what is known of the text at hand. */
+static struct rebuild_found
+recognise(struct run *run)
+{
+    const struct page_cache *c = &run->t->cache;
+    struct str text = run->x->parser.series;
+    struct rebuild_found found = { .old = UINT32_MAX };
+    uint64_t hash = line_hash(text.p, text.n, run->x->seed);
+
+    run->line = (struct page_line){ SERIES_REF_NONE, hash, line_pack(text.n, 0) };
+    if (!run->rebuilding && run->next < c->nr && c->hashes[run->next] == hash &&
+        !(c->bytes_flags[run->next] & LINE_META)) {
+        found = (struct rebuild_found){ .known = true,
+                                        .old = run->next,
+                                        .line = page_cache_line(c, run->next) };
+        found.on_page = found.line.bytes_flags & LINE_DUPLICATE;
+    } else {
+        start_rebuild(run);
+        found = page_rebuild_find(&run->x->rebuild, c, hash);
+    }
+    run->old = found.old;
+    if (found.known) {
+        run->line.ref = found.line.ref;
+        run->line.bytes_flags |= found.line.bytes_flags & LINE_DROPPED;
+    }
+    return found;
+}
+
+static bool
+run_series(struct run *run, struct error *err)
+{
+    struct page_parser *p = &run->x->parser;
+    bool own_time = p->has_t && run->config->honor_timestamps, in = false;
+    int64_t t_ms = own_time ? p->t_ms : run->t_ms;
+    struct rebuild_found found = recognise(run);
+    bool is_new = run->line.ref == SERIES_REF_NONE;
+    struct arena_mark mark = arena_mark(&run->x->scratch);
+
+    run->r->total++;
+    if (found.on_page)
+        run->line.bytes_flags |= LINE_DUPLICATE;
+    if (run->line.bytes_flags & LINE_DROPPED) {
+        put_line(run, found, false);
+        return true;
+    }
+    if (found.on_page && !own_time) {
+        run->r->duplicates++;
+    } else if (!append_series(run, t_ms, &in, err)) {
+        return false;
+    }
+    if (!(run->line.bytes_flags & LINE_DROPPED)) {
+        run->r->added++;
+        if (in)
+            append_exemplars(run, t_ms);
+        if (in && run->x->append_metadata && run->has_labels)
+            append_family(run, is_new);
+    }
+    put_line(run, found, in && (!own_time || run->config->track_timestamps_staleness));
+    arena_rewind(&run->x->scratch, mark);
+    return true;
+}
+
+/* ---- entries */
+
+/* The parser's next entry. A series line whose text is the expected one is not taken apart again.
+ */
+static enum parse_entry
+next_entry(struct run *run, struct error *err)
+{
+    struct page_parser *p = &run->x->parser;
+    const struct page_cache *c = &run->t->cache;
+    size_t at = p->lex.i, n;
+
+    run->has_labels = false;
+    if (run->plain && run->next < c->nr && !(c->bytes_flags[run->next] & LINE_META)) {
+        n = line_bytes(c->bytes_flags[run->next]);
+        if (run->n - at > n + 1 && run->b[at + n] == ' ' && run->b[at + n + 1] != ' ' &&
+            run->b[at + n + 1] != '{' && run->b[at + n + 1] != '\t' &&
+            line_hash(run->b + at, n, run->x->seed) == c->hashes[run->next])
+            return page_parser_rest(p, at, at + n, err);
+    }
+    catch_up(run);
+    run->has_labels = true;
+    return page_parser_next(p, err);
+}
+
+/* Families of the lines that were recognised before the rebuild began are on the page too. */
+static void
+prefix_families(struct run *run)
+{
+    struct page_parser *p = &run->x->parser;
+    struct error err = { 0 };
+    size_t at = 0;
+
+    if (p->format == PAGE_PROTOBUF)
+        return;
+    while (at < run->prefix_end) {
+        const char *eol = memchr(run->b + at, '\n', run->prefix_end - at);
+
+        if (run->b[at] == '#') {
+            page_parser_seek(p, at);
+            enum parse_entry e = page_parser_next(p, &err);
+            if (e == PARSE_TYPE || e == PARSE_HELP || e == PARSE_UNIT)
+                set_family(run, e);
+        }
+        if (eol == NULL)
+            break;
+        at = (size_t)(eol - run->b) + 1;
+    }
+    error_clear(&err);
+}
+
+static bool
+append_marker(void *arg, series_ref ref)
+{
+    struct run *run = arg;
+
+    (void)append_sample(run->app, &ref, LABELS_NONE, 0, run->t_ms, double_of_bits(STALE_NAN_BITS));
+    return true;
+}
+
+/* The page was good: markers for what it has no more, and its lines are the expected ones from now
+ * on. */
+static void
+run_done(struct run *run)
+{
+    struct target *t = run->t;
+
+    if (!run->rebuilding && run->next < t->cache.nr)
+        start_rebuild(run); /* shorter than it was */
+    if (!run->rebuilding)
+        return;
+    page_rebuild_each_stale(&run->x->rebuild, &t->cache, append_marker, run);
+    page_rebuild_finish(&run->x->rebuild, &t->cache);
+    prefix_families(run);
+    lock_take(&t->lock);
+    target_meta_rebuilt(&t->meta, t->rebuilt_at, t->scrape_nr);
+    t->rebuilt_at = t->scrape_nr;
+    target_meta_expire(&t->meta, &run->x->metas, t->rebuilt_at, t->scrape_nr);
+    lock_release(&t->lock);
+}
+
+static bool
+run_page(struct run *run, struct error *err)
+{
+    for (;;) {
+        if (run->plain)
+            run_known(run);
+        switch (next_entry(run, err)) {
+        case PARSE_END:
+            return true;
+        case PARSE_ERROR:
+            return false;
+        case PARSE_SERIES:
+        case PARSE_HISTOGRAM:
+            if (!run_series(run, err))
+                return false;
+            break;
+        case PARSE_TYPE:
+            run_comment(run, PARSE_TYPE);
+            break;
+        case PARSE_HELP:
+            run_comment(run, PARSE_HELP);
+            break;
+        case PARSE_UNIT:
+            run_comment(run, PARSE_UNIT);
+            break;
+        case PARSE_COMMENT:
+            run_comment(run, PARSE_COMMENT);
+            break;
+        }
+    }
+}
+
+bool
+page_append(struct page_append *x, struct target *t, struct appender *app, enum page_format format,
+            struct buf *page, int64_t t_ms, int64_t now_ms, struct page_result *r,
+            struct error *err)
+{
+    const struct parse_options options = { .type_and_unit_labels = x->type_and_unit_labels,
+                                           .skip_start_timestamp_series = x->parse_start_timestamps,
+                                           .ignore_native_histograms = !t->native_histograms,
+                                           .keep_classic_histograms = t->classic_histograms };
+    struct run run = { .x = x, .t = t, .config = t->setup->config, .app = app, .r = r };
+
+    page_parser_start(&x->parser, format, page, &options);
+    run.b = (const char *)page->p;
+    run.n = page->n;
+    run.t_ms = t_ms;
+    run.max_t_ms = now_ms + AHEAD_MAX_MS;
+    run.type_at = run.unit_at = NOWHERE;
+    run.plain = format != PAGE_PROTOBUF && !x->parse_start_timestamps && !x->append_metadata;
+    struct arena_mark mark = arena_mark(&x->scratch);
+    bool ok = run_page(&run, err);
+    arena_rewind(&x->scratch, mark);
+    if (!ok)
+        return false;
+    if (r->sample_limit)
+        return error_set(err, ERR_LIMIT, "sample limit exceeded");
+    run_done(&run);
+    return true;
+}
+
+void
+page_append_empty(struct target *t, struct appender *app, int64_t t_ms)
+{
+    struct run run = { .t = t, .app = app, .t_ms = t_ms };
+
+    page_cache_each_tracked(&t->cache, append_marker, &run);
+    page_cache_untrack(&t->cache);
+}

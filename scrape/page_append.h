@@ -1,0 +1,44 @@
+/* scrape/page_append.h: one page of one target into one batch: recognise, parse what is new,
+ * relabel, check limits, append, mark what vanished as stale.
+ *
+ * A page_append is an event loop's workshop: parser, lists and scratch memory, shared by the loop's
+ * targets, one page at a time. Nothing of the target's cache changes unless the whole page
+ * succeeds, refs apart. */
+#pragma once
+#include "scrape/parse.h"
+#include "scrape/target.h"
+
+struct page_append {
+    struct page_parser parser;
+    struct page_rebuild rebuild;
+    struct labels_builder builder;
+    struct arena scratch;
+    struct meta_store metas;
+    uint64_t seed; /* of line hashes: the same for as long as caches live */
+    bool append_metadata, type_and_unit_labels, parse_start_timestamps;
+};
+
+void page_append_init(struct page_append *x, uint64_t seed);
+void page_append_fini(struct page_append *x); /* all targets are gone */
+
+struct page_result {
+    uint64_t total;        /* samples on the page */
+    uint64_t added;        /* left after relabelling */
+    uint64_t series_added; /* new to this target */
+    uint64_t out_of_order, duplicates, out_of_bounds, exemplars_out_of_order, refused, parsed;
+    bool sample_limit, bucket_limit, label_limits; /* which limit failed the page */
+};
+
+/* False: err is what the targets page shows; the caller rolls the batch back and appends an empty
+ * page. */
+MUST_CHECK bool page_append(struct page_append *x, struct target *t, struct appender *app,
+                            enum page_format format, struct buf *page, int64_t t_ms, int64_t now_ms,
+                            struct page_result *r, struct error *err);
+
+/* A failed scrape: everything that was tracked gets a staleness marker and is not tracked any more.
+ */
+void page_append_empty(struct target *t, struct appender *app, int64_t t_ms);
+
+/* The synthetic series. value: the sample, or the staleness marker. */
+void report_append(struct page_append *x, struct target *t, struct appender *app,
+                   enum report_series which, int64_t t_ms, double value);
