@@ -20,3 +20,7 @@ go_min(double a, double b)
 {
     return -go_max(-a, -b);
 }
+
+/* Go's Atan is Cephes's, whose last bit is not always the C library's; it shows where values become
+ * labels (count_values). */
+double go_atan(double x);
