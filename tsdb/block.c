@@ -251,8 +251,8 @@ block_series(struct block *b, uint32_t ref, struct arena *arena, struct block_se
 }
 
 bool
-block_labels(struct block *b, uint32_t ref, struct arena *arena, struct labels *out,
-             struct error *err)
+block_series_texts(struct block *b, uint32_t ref, struct arena *arena, struct labels *labels,
+                   const struct block_chunk **chunks, uint32_t *chunks_nr, struct error *err)
 {
     struct series_read s = { .b = b, .ref = ref, .arena = arena, .want_texts = true };
 
@@ -261,6 +261,53 @@ block_labels(struct block *b, uint32_t ref, struct arena *arena, struct labels *
     struct label *v = ARENA_NEW_ARRAY(arena, struct label, (size_t)s.pairs_nr + 1);
     for (uint32_t i = 0; i < s.pairs_nr; i++)
         v[i] = (struct label){ s.texts[2 * i], s.texts[2 * i + 1] };
-    *out = (struct labels){ v, s.pairs_nr };
+    *labels = (struct labels){ v, s.pairs_nr };
+    *chunks = s.chunks;
+    *chunks_nr = s.chunks_nr;
+    return true;
+}
+
+bool
+block_labels(struct block *b, uint32_t ref, struct arena *arena, struct labels *out,
+             struct error *err)
+{
+    const struct block_chunk *chunks;
+    uint32_t chunks_nr;
+
+    return block_series_texts(b, ref, arena, out, &chunks, &chunks_nr, err);
+}
+
+struct symbols_copy {
+    struct block *b;
+    uint32_t from, nr;
+    struct arena *arena;
+    struct str *texts;
+};
+
+static bool
+symbols_copy(void *arg, struct error *err)
+{
+    struct symbols_copy *q = arg;
+    const struct index_reader *r = &q->b->index;
+    struct str text;
+
+    for (uint32_t i = 0; i < q->nr; i++) {
+        uint32_t ref = r->version == 1 ? (uint32_t)r->symbol_at[q->from + i] : q->from + i;
+        if (!index_symbol(r, ref, &text, err))
+            return false;
+        q->texts[i] = arena_str(q->arena, text);
+    }
+    return true;
+}
+
+bool
+block_symbols(struct block *b, uint32_t from, uint32_t *nr, struct arena *arena, struct str *texts,
+              struct error *err)
+{
+    struct symbols_copy q = { b, from, MIN(*nr, b->index.symbols_nr - from), arena, texts };
+
+    if (!io_guarded_read(symbols_copy, &q, err))
+        return error_wrap(err, "block '%s'", b->dir);
+    *nr = q.nr;
     return true;
 }

@@ -30,3 +30,13 @@ MUST_CHECK bool block_chunk_view(const struct block *b, uint64_t ref, enum chunk
 MUST_CHECK bool
 block_chunks_parse(struct dec *d, struct arena *arena, const struct block_chunk **chunks,
                    uint32_t *nr, struct error *err);
+
+/* Labels and chunks of a series as texts, in the arena: for compaction, which must not fill the
+ * database's symbol table. */
+MUST_CHECK bool
+block_series_texts(struct block *b, uint32_t ref, struct arena *arena, struct labels *labels,
+                   const struct block_chunk **chunks, uint32_t *chunks_nr, struct error *err);
+/* Up to *nr symbols from number `from` on, in order, copied to the arena; *nr tells how many there
+ * were. */
+MUST_CHECK bool block_symbols(struct block *b, uint32_t from, uint32_t *nr, struct arena *arena,
+                              struct str *texts, struct error *err);
