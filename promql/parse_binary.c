@@ -16,7 +16,7 @@ parse_fill_value(struct parser *p, double *v)
     if (!parse_is_number(parse_peek(p)))
         return false;
     struct token number = parse_take(p);
-    *v = parse_number(p, &number);
+    *v = parse_number_literal(p, &number);
     if (negative)
         *v = -*v;
     return parse_accept(p, TOKEN_RIGHT_PAREN);

@@ -137,7 +137,7 @@ parse_aggregate(struct parser *p, const struct token *name)
     if (!parse_aggregate_parts(p, &e->aggregate, &args, &e->pos.end)) {
         bool told = p->told;
 
-        parse_unexpected(p, "aggregation", "");
+        parse_unexpected_item(p, "aggregation", "");
         if (!told)
             parse_error(p, (struct pos_range){ name->pos.start, p->last_closing },
                         "no arguments for aggregate expression provided");

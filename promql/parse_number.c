@@ -80,7 +80,7 @@ parse_plain_number(struct parser *p, const struct token *t)
 }
 
 double
-parse_number(struct parser *p, const struct token *t)
+parse_number_literal(struct parser *p, const struct token *t)
 {
     struct error err = { 0 };
     int64_t ms = 0;
@@ -106,7 +106,7 @@ parse_number_expr(struct parser *p, const struct token *t)
 {
     struct expr *e = parse_new(p, EXPR_NUMBER, VALUE_SCALAR, t->pos);
 
-    e->number.v = parse_number(p, t);
+    e->number.v = parse_number_literal(p, t);
     e->number.duration = t->type == TOKEN_DURATION;
     return e;
 }

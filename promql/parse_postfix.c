@@ -29,7 +29,7 @@ parse_offset(struct parser *p, struct expr *e)
     struct expr *duration = parse_offset_duration(p);
 
     if (duration == NULL) {
-        parse_unexpected(p, "offset", "number, duration, step(), or range()");
+        parse_unexpected_item(p, "offset", "number, duration, step(), or range()");
         return false;
     }
     struct time_shift *shift = shift_of(p, e, "offset");
@@ -119,7 +119,7 @@ parse_at_operand(struct parser *p, struct expr *e)
     if (!parse_is_number(&t))
         return false;
     parse_take(p);
-    set_timestamp(p, e, sign * parse_number(p, &t));
+    set_timestamp(p, e, sign * parse_number_literal(p, &t));
     return true;
 }
 
@@ -128,7 +128,7 @@ parse_at(struct parser *p, struct expr *e)
 {
     if (parse_at_operand(p, e))
         return true;
-    parse_unexpected(p, "@", "timestamp");
+    parse_unexpected_item(p, "@", "timestamp");
     return false;
 }
 
@@ -204,11 +204,12 @@ parse_subquery(struct parser *p, struct expr *inner, const struct span *range)
 
     if (!parse_accept(p, TOKEN_RIGHT_BRACKET)) {
         if (!parse_span(p, &step)) {
-            parse_unexpected(p, "subquery selector", "number, duration, step(), range(), or \"]\"");
+            parse_unexpected_item(p, "subquery selector",
+                                  "number, duration, step(), range(), or \"]\"");
             return NULL;
         }
         if (!parse_accept(p, TOKEN_RIGHT_BRACKET)) {
-            parse_unexpected(p, "subquery selector", "\"]\"");
+            parse_unexpected_item(p, "subquery selector", "\"]\"");
             return NULL;
         }
     }
@@ -231,14 +232,15 @@ parse_brackets(struct parser *p, struct expr *inner, struct token open)
     struct span range;
 
     if (!parse_span(p, &range)) {
-        parse_unexpected(p, "subquery or range selector", "number, duration, step(), or range()");
+        parse_unexpected_item(p, "subquery or range selector",
+                              "number, duration, step(), or range()");
         return NULL;
     }
     if (parse_accept(p, TOKEN_RIGHT_BRACKET))
         return matrix_new(p, inner, &range, open);
     if (parse_accept(p, TOKEN_COLON))
         return parse_subquery(p, inner, &range);
-    parse_unexpected(p, "subquery or range", "\":\" or \"]\"");
+    parse_unexpected_item(p, "subquery or range", "\":\" or \"]\"");
     return NULL;
 }
 

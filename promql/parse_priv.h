@@ -2,9 +2,9 @@
  *
  * Recursive descent over one token of lookahead. A parse_*() function returns NULL (or false) when
  * a token does not fit; who stands around it and has a word for its place ("in label matching")
- * says so with parse_unexpected(), the innermost first, and the parse ends. Mistakes that leave the
- * structure clear (parse_error()) are collected and parsing goes on; the order of the errors is
- * part of what clients see. */
+ * says so with parse_unexpected_item(), the innermost first, and the parse ends. Mistakes that
+ * leave the structure clear (parse_error()) are collected and parsing goes on; the order of the
+ * errors is part of what clients see. */
 #pragma once
 #include "promql/lexer.h"
 #include "promql/parser.h"
@@ -31,7 +31,7 @@ struct token parse_take(struct parser *p);
 bool parse_accept(struct parser *p, enum token_type type);
 void parse_error(struct parser *p, struct pos_range pos, const char *fmt, ...) PRINTF(3, 4);
 /* "unexpected TOKEN in PLACE, expected WHAT"; place and what may be "". */
-void parse_unexpected(struct parser *p, const char *place, const char *expected);
+void parse_unexpected_item(struct parser *p, const char *place, const char *expected);
 /* True, or an error when the text nests too deeply or the arena is over its limit; pairs with
  * parse_leave(). */
 bool parse_enter(struct parser *p);
@@ -43,8 +43,8 @@ void parse_adopt(struct expr *e, const struct expr *child);
 struct str parse_quoted(struct parser *p, struct str text); /* Go's %q, in the arena */
 struct str parse_unquote(struct parser *p, struct str literal);
 
-/* parse_number.c: the token is a number or duration just taken. */
-double parse_number(struct parser *p, const struct token *t);
+/* parse_number_literal.c: the token is a number or duration just taken. */
+double parse_number_literal(struct parser *p, const struct token *t);
 struct expr *parse_number_expr(struct parser *p, const struct token *t);
 bool parse_is_number(const struct token *t);
 int64_t parse_seconds_to_ms(double seconds);

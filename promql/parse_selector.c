@@ -62,7 +62,7 @@ parse_grouping_label(struct parser *p, struct labels_list *list)
     const struct token *t = parse_peek(p);
 
     if (t->type != TOKEN_STRING && !names_label(t)) {
-        parse_unexpected(p, "grouping opts", "label");
+        parse_unexpected_item(p, "grouping opts", "label");
         return false;
     }
     struct token name = parse_take(p);
@@ -81,14 +81,14 @@ parse_grouping(struct parser *p, const struct str **labels, size_t *nr)
     struct labels_list list = { 0 };
 
     if (!parse_accept(p, TOKEN_LEFT_PAREN)) {
-        parse_unexpected(p, "grouping opts", "\"(\"");
+        parse_unexpected_item(p, "grouping opts", "\"(\"");
         return false;
     }
     while (!parse_accept(p, TOKEN_RIGHT_PAREN)) {
         if (!parse_grouping_label(p, &list))
             return false;
         if (!parse_accept(p, TOKEN_COMMA) && parse_peek(p)->type != TOKEN_RIGHT_PAREN) {
-            parse_unexpected(p, "grouping opts", "\",\" or \")\"");
+            parse_unexpected_item(p, "grouping opts", "\",\" or \")\"");
             return false;
         }
     }
@@ -158,7 +158,7 @@ parse_label_matcher(struct parser *p, struct matchers_list *list)
     enum match_type type;
 
     if (parse_peek(p)->type != TOKEN_IDENTIFIER && p->token.type != TOKEN_STRING) {
-        parse_unexpected(p, "label matching", "identifier or \"}\"");
+        parse_unexpected_item(p, "label matching", "identifier or \"}\"");
         return false;
     }
     struct token label = parse_take(p);
@@ -166,7 +166,7 @@ parse_label_matcher(struct parser *p, struct matchers_list *list)
     struct str name = quoted ? parse_unquote(p, label.text) : label.text;
     if (!match_type_of(parse_peek(p), &type)) {
         if (!quoted) {
-            parse_unexpected(p, "label matching", "label matching operator");
+            parse_unexpected_item(p, "label matching", "label matching operator");
             return false;
         }
         /* A lone string is the metric's name. */
@@ -175,7 +175,7 @@ parse_label_matcher(struct parser *p, struct matchers_list *list)
     }
     parse_take(p);
     if (parse_peek(p)->type != TOKEN_STRING) {
-        parse_unexpected(p, "label matching", "string");
+        parse_unexpected_item(p, "label matching", "string");
         return false;
     }
     struct token value = parse_take(p);
@@ -194,7 +194,7 @@ parse_matchers(struct parser *p, struct matchers_list *list)
         if (!parse_label_matcher(p, list))
             return false;
         if (!parse_accept(p, TOKEN_COMMA) && parse_peek(p)->type != TOKEN_RIGHT_BRACE) {
-            parse_unexpected(p, "label matching", "\",\" or \"}\"");
+            parse_unexpected_item(p, "label matching", "\",\" or \"}\"");
             return false;
         }
     }

@@ -77,7 +77,7 @@ parse_accept(struct parser *p, enum token_type type)
 }
 
 void
-parse_unexpected(struct parser *p, const char *place, const char *expected)
+parse_unexpected_item(struct parser *p, const char *place, const char *expected)
 {
     if (p->told)
         return;
@@ -200,7 +200,7 @@ parse_whole(struct parser *p)
     }
     struct expr *e = parse_expr(p, 0);
     if (e == NULL || (parse_peek(p)->type != TOKEN_EOF && p->token.type != TOKEN_ERROR))
-        parse_unexpected(p, "", "");
+        parse_unexpected_item(p, "", "");
     return e;
 }
 
@@ -254,7 +254,7 @@ promql_parse_selector(struct arena *arena, struct str text,
             e = parse_selector(&p, NULL);
         }
         if (e == NULL || parse_peek(&p)->type != TOKEN_EOF)
-            parse_unexpected(&p, "", "");
+            parse_unexpected_item(&p, "", "");
     }
     if (!parser_finish(&p))
         return promql_error_set(err, text, &errors.items[0]);

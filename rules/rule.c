@@ -61,22 +61,26 @@ rule_labels_merge(struct arena *arena, struct labels base, struct labels over, s
     return ls;
 }
 
-/* Group labels with the rule's own on top, as Prometheus's FromMaps. */
+/* Group labels with the rule's own on top. Empty values stay: they take a label of the result away.
+ */
 static struct labels
 labels_of_maps(const struct conf_map *group, const struct conf_map *rule)
 {
-    struct labels_builder b;
-    struct arena arena;
+    size_t groups_nr = group == NULL ? 0 : group->nr, i = 0, j = 0;
+    struct label *v = MEM_NEW_ARRAY(struct label, groups_nr + rule->nr);
+    struct labels merged = { v, 0 };
 
-    arena_init(&arena, SIZE_MAX);
-    labels_builder_init(&b);
-    for (size_t i = 0; group != NULL && i < group->nr; i++)
-        labels_builder_set(&b, group->items[i].name, group->items[i].value);
-    for (size_t i = 0; i < rule->nr; i++)
-        labels_builder_set(&b, rule->items[i].name, rule->items[i].value);
-    struct labels owned = rule_labels_own(labels_builder_finish(&b, &arena));
-    labels_builder_fini(&b);
-    arena_fini(&arena);
+    while (i < groups_nr || j < rule->nr) {
+        int c = i == groups_nr  ? 1
+                : j == rule->nr ? -1
+                                : str_cmp(group->items[i].name, rule->items[j].name);
+        const struct conf_pair *pair = c < 0 ? &group->items[i] : &rule->items[j];
+        i += c <= 0;
+        j += c >= 0;
+        v[merged.nr++] = (struct label){ pair->name, pair->value };
+    }
+    struct labels owned = rule_labels_own(merged);
+    mem_free(v);
     return owned;
 }
 

@@ -1,0 +1,439 @@
+/* Rules on a virtual clock: groups at their slots, the life of alerts, reload, restoration. Storage
+ * is memory, the rule files are in a file system in memory. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/mem_io.h"
+#include "rules/rules.h"
+#include "tests/promql/mem_storage.h"
+
+#define MINUTE_MS 60000
+#define T0_MS     INT64_C(1700000000000)
+
+/* ---- a storage that takes batches into memory ---- */
+
+struct pending {
+    struct labels labels;
+    int64_t t_ms;
+    double v;
+};
+
+struct memory {
+    struct appendable appendable;
+    struct mem_storage *storage;
+    struct arena arena;
+    bool commit_fails;
+};
+
+struct batch {
+    struct appender base;
+    struct memory *memory;
+    struct pending *samples;
+    size_t nr, cap;
+};
+
+static enum append_outcome
+batch_sample(struct appender *a, series_ref *ref, struct labels labels, int64_t st_ms, int64_t t_ms,
+             double v)
+{
+    struct batch *b = CONTAINER_OF(a, struct batch, base);
+
+    MEM_GROW(b->samples, b->nr + 1, &b->cap);
+    b->samples[b->nr++] = (struct pending){ labels_copy(&b->memory->arena, labels), t_ms, v };
+    *ref = 1;
+    return APPEND_OK;
+}
+
+static void
+batch_free(struct appender *a)
+{
+    struct batch *b = CONTAINER_OF(a, struct batch, base);
+
+    mem_free(b->samples);
+    mem_free(b);
+}
+
+static bool
+batch_commit(struct appender *a, struct error *err)
+{
+    struct batch *b = CONTAINER_OF(a, struct batch, base);
+    bool ok = !b->memory->commit_fails || error_set(err, ERR_FULL, "no space left on device");
+
+    for (size_t i = 0; ok && i < b->nr; i++)
+        mem_storage_add(b->memory->storage, b->samples[i].labels, b->samples[i].t_ms,
+                        b->samples[i].v, NULL);
+    batch_free(a);
+    return ok;
+}
+
+static const struct append_ops batch_ops = { .sample = batch_sample,
+                                             .commit = batch_commit,
+                                             .rollback = batch_free };
+
+static struct appender *
+memory_begin(struct appendable *storage, const struct append_options *options)
+{
+    struct batch *b = MEM_NEW(struct batch);
+
+    b->base.ops = &batch_ops;
+    b->memory = CONTAINER_OF(storage, struct memory, appendable);
+    return &b->base;
+}
+
+/* ---- one manager with everything around it ---- */
+
+struct sent {
+    char text[256]; /* alertname{labels} start-end annotation */
+};
+
+struct world {
+    struct memory memory;
+    struct mem_io io;
+    struct clock_virtual clock;
+    struct engine *engine;
+    struct rules_manager *rules;
+    struct sent sent[64];
+    size_t sent_nr;
+};
+
+static void
+take_alerts(void *arg, const struct alert_message *alerts, size_t alerts_nr)
+{
+    struct world *w = arg;
+
+    for (size_t i = 0; i < alerts_nr; i++) {
+        struct buf b = { 0 };
+        cr_assert_lt(w->sent_nr, ARRAY_LEN(w->sent));
+        labels_print(alerts[i].labels, &b);
+        buf_printf(&b, " start=%lld end=%lld",
+                   (long long)(alerts[i].starts_at_ns / 1000000 - T0_MS) / 1000,
+                   (long long)(alerts[i].ends_at_ns / 1000000 - T0_MS) / 1000);
+        snprintf(w->sent[w->sent_nr++].text, sizeof w->sent[0].text, "%s", buf_z(&b));
+        buf_fini(&b);
+    }
+}
+
+static void
+manager_start(struct world *w)
+{
+    struct rules_options options = {
+        .engine = w->engine,
+        .queryable = mem_storage_queryable(w->memory.storage),
+        .appendable = &w->memory.appendable,
+        .io = &w->io.io,
+        .clock = &w->clock.base,
+        .log = log_none,
+        .notify = take_alerts,
+        .notify_arg = w,
+        .resend_delay_ms = MINUTE_MS,
+        .outage_tolerance_ms = 60 * MINUTE_MS,
+        .grace_period_ms = 10 * MINUTE_MS,
+    };
+
+    w->rules = rules_manager_new(&options);
+}
+
+static struct world *
+world_new(void)
+{
+    struct world *w = MEM_NEW(struct world);
+
+    w->memory.appendable.begin = memory_begin;
+    w->memory.storage = mem_storage_new();
+    arena_init(&w->memory.arena, SIZE_MAX);
+    mem_io_init(&w->io);
+    clock_virtual_init(&w->clock, T0_MS, 1);
+    struct engine_options options = { .lookback_ms = 5 * MINUTE_MS,
+                                      .timeout_ms = MINUTE_MS,
+                                      .samples_max = 1000000,
+                                      .subquery_step_ms = MINUTE_MS,
+                                      .clock = &w->clock.base };
+    w->engine = engine_new(&options);
+    manager_start(w);
+    return w;
+}
+
+static void
+world_free(struct world *w)
+{
+    rules_manager_free(w->rules);
+    engine_free(w->engine);
+    mem_storage_free(w->memory.storage);
+    arena_fini(&w->memory.arena);
+    mem_io_fini(&w->io);
+    mem_free(w);
+}
+
+static void
+apply(struct world *w, const char *text)
+{
+    const struct str files[] = { STR("rules.yml") };
+    struct rules_settings settings = {
+        .files = files, .files_nr = 1, .interval_ms = MINUTE_MS, .external_url = STR("http://x")
+    };
+    struct error err = { 0 };
+
+    cr_assert(io_replace_file(&w->io.io, "rules.yml",
+                              (struct bytes){ (const uint8_t *)text, strlen(text) }, &err),
+              "%s", error_text(&err));
+    cr_assert(rules_manager_apply(w->rules, &settings, &err), "%s", error_text(&err));
+}
+
+/* Minutes pass, one evaluation each, at the group's own slots; `up` has a sample at every one. */
+static void
+run(struct world *w, unsigned minutes, double up)
+{
+    struct label ls[] = { { LABEL_NAME, STR("up") }, { LABEL_INSTANCE, STR("a:1") } };
+
+    for (unsigned i = 0; i < minutes; i++) {
+        int64_t next_ns = rules_manager_run_due(w->rules), now_ns = clock_now_ns(&w->clock.base);
+        cr_assert_neq(next_ns, INT64_MAX);
+        clock_virtual_advance(&w->clock, (next_ns - now_ns + 999999) / 1000000);
+        mem_storage_add(w->memory.storage, (struct labels){ ls, 2 },
+                        clock_now_ms(&w->clock.base) - 1, up, NULL);
+        rules_manager_run_due(w->rules);
+    }
+}
+
+/* The value of an instant query, or -1 when there is no single one. */
+static double
+ask(struct world *w, const char *expr)
+{
+    struct query query = { .text = str_c(expr), .start_ms = clock_now_ms(&w->clock.base) };
+    struct query_result result;
+    struct error err = { 0 };
+
+    query.end_ms = query.start_ms;
+    cr_assert(
+        engine_query(w->engine, mem_storage_queryable(w->memory.storage), &query, &result, &err),
+        "%s", error_text(&err));
+    double v = result.series_nr == 1 ? result.series[0].v[0] : -1;
+    query_result_fini(&result);
+    return v;
+}
+
+static const struct rule_view *
+only_rule(struct world *w, struct arena *arena, struct rules_view *view)
+{
+    rules_manager_view(w->rules, arena, view);
+    cr_assert_eq(view->groups_nr, 1);
+    cr_assert_eq(view->groups[0].rules_nr, 1);
+    return &view->groups[0].rules[0];
+}
+
+static enum alert_state
+state_of(struct world *w)
+{
+    struct rules_view view;
+    struct arena arena;
+
+    arena_init(&arena, SIZE_MAX);
+    enum alert_state state = only_rule(w, &arena, &view)->state;
+    arena_fini(&arena);
+    return state;
+}
+
+/* ---- the tests ---- */
+
+Test(rules, records_under_a_new_name_and_ends_what_vanishes)
+{
+    struct world *w = world_new();
+
+    apply(w, "groups: [{name: g, rules: [{record: 'a:up', expr: 'up > 0', labels: {l: x}}]}]\n");
+    run(w, 2, 7);
+    cr_expect_eq(ask(w, "a:up{l='x', instance='a:1'}"), 7);
+    run(w, 1, 0); /* the filter drops it: a stale marker ends the series at once */
+    cr_expect_eq(ask(w, "a:up"), -1);
+    world_free(w);
+}
+
+Test(rules, evaluates_at_the_slot_of_file_and_name)
+{
+    struct world *w = world_new();
+
+    apply(w, "groups: [{name: example, rules: [{record: t, expr: 'timestamp(up)*0 + time()'}]}]\n");
+    run(w, 2, 1);
+    /* hash({file="rules.yml", name="example"}) mod 1m = 50.337076781 s, as in surface/formats.md.
+     */
+    double t = ask(w, "t");
+    cr_expect_float_eq(fmod(t, 60), 50.337, 1e-6, "%f", t);
+    world_free(w);
+}
+
+static const char alert_for_5m[] =
+    "groups: [{name: g, rules: [{alert: Down, expr: 'up == 0', for: 5m, keep_firing_for: 2m}]}]\n";
+
+Test(rules, alert_goes_through_pending_firing_kept_and_resolved)
+{
+    struct world *w = world_new();
+
+    apply(w, alert_for_5m);
+    run(w, 2, 1);
+    cr_expect_eq(state_of(w), ALERT_INACTIVE);
+    run(w, 1, 0);
+    cr_expect_eq(state_of(w), ALERT_PENDING);
+    cr_expect_eq(ask(w, "ALERTS{alertstate='pending', alertname='Down', instance='a:1'}"), 1);
+    run(w, 4, 0);
+    cr_expect_eq(state_of(w), ALERT_PENDING);
+    cr_expect_eq(w->sent_nr, 0, "pending alerts are not sent");
+    run(w, 1, 0);
+    cr_expect_eq(state_of(w), ALERT_FIRING);
+    cr_expect_eq(w->sent_nr, 1);
+    cr_expect_eq(ask(w, "ALERTS{alertstate='firing'}"), 1);
+    cr_expect_eq(ask(w, "ALERTS{alertstate='pending'}"), -1, "its series ended");
+    run(w, 2, 1); /* kept firing */
+    cr_expect_eq(state_of(w), ALERT_FIRING);
+    run(w, 2, 1);
+    cr_expect_eq(state_of(w), ALERT_INACTIVE);
+    cr_expect_eq(ask(w, "ALERTS"), -1);
+    const char *last = w->sent[w->sent_nr - 1].text;
+    cr_expect_not_null(strstr(last, "{alertname=\"Down\", instance=\"a:1\"}"), "%s", last);
+    world_free(w);
+}
+
+Test(rules, pending_that_recovers_is_forgotten)
+{
+    struct world *w = world_new();
+
+    apply(w, alert_for_5m);
+    run(w, 3, 0);
+    run(w, 1, 1);
+    cr_expect_eq(state_of(w), ALERT_INACTIVE);
+    run(w, 5, 0);
+    cr_expect_eq(state_of(w), ALERT_PENDING, "five minutes start again");
+    world_free(w);
+}
+
+Test(rules, resolved_alerts_are_sent_for_a_quarter_of_an_hour)
+{
+    struct world *w = world_new();
+
+    apply(w, "groups: [{name: g, rules: [{alert: Down, expr: 'up == 0'}]}]\n");
+    run(w, 1, 1);
+    run(w, 1, 0);
+    cr_expect_eq(w->sent_nr, 1);
+    run(w, 30, 1);
+    /* At once, then after every resend delay that has passed, until 15 minutes are over. */
+    cr_expect_geq(w->sent_nr, 8, "%zu", w->sent_nr);
+    cr_expect_leq(w->sent_nr, 18, "%zu", w->sent_nr);
+    world_free(w);
+}
+
+Test(rules, reload_keeps_state_of_what_stays_and_ends_what_goes)
+{
+    struct world *w = world_new();
+
+    apply(w, "groups: [{name: g, rules: [{alert: Down, expr: 'up == 0', for: 5m}, {record: gone, "
+             "expr: up}]}]\n");
+    run(w, 4, 0);
+    cr_expect_eq(ask(w, "gone"), 0);
+    apply(w, alert_for_5m);
+    run(w, 3, 0);
+    cr_expect_eq(state_of(w), ALERT_FIRING, "the alert is known from before the reload");
+    cr_expect_eq(ask(w, "gone"), -1, "its series got a stale marker");
+    world_free(w);
+}
+
+Test(rules, a_bad_file_changes_nothing)
+{
+    struct world *w = world_new();
+    const struct str files[] = { STR("bad.yml") };
+    struct rules_settings settings = { .files = files, .files_nr = 1, .interval_ms = MINUTE_MS };
+    struct error err = { 0 };
+
+    apply(w, alert_for_5m);
+    cr_assert(io_replace_file(
+        &w->io.io, "bad.yml",
+        (struct bytes){ (const uint8_t *)"groups: [{name: g, rules: [{record: a, expr: 'up ++'}]}]",
+                        56 },
+        &err));
+    cr_expect_not(rules_manager_apply(w->rules, &settings, &err));
+    cr_expect_not_null(strstr(error_text(&err), "bad.yml"), "%s", error_text(&err));
+    error_clear(&err);
+    run(w, 2, 0);
+    cr_expect_eq(state_of(w), ALERT_PENDING);
+    world_free(w);
+}
+
+Test(rules, limit_and_duplicates_are_errors_that_show)
+{
+    static const struct {
+        const char *file, *want;
+    } cases[] = {
+        { "groups: [{name: g, limit: 1, rules: [{record: a, expr: 'up or vector(1)'}]}]\n",
+          "exceeded limit of 1 with 2 series" },
+        { "groups: [{name: g, rules: [{record: a, expr: 'up or vector(1)', labels: {instance: "
+          "''}}]}]\n",
+          "vector contains metrics with the same labelset after applying rule labels" },
+        { "groups: [{name: g, rules: [{alert: a, expr: 'up or vector(1)', labels: {instance: "
+          "'x'}}]}]\n",
+          "vector contains metrics with the same labelset after applying alert labels" },
+        { "groups: [{name: g, limit: 1, rules: [{alert: a, expr: 'up or vector(1)'}]}]\n",
+          "exceeded limit of 1 with 2 alerts" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct world *w = world_new();
+        struct rules_view view;
+        struct arena arena;
+        arena_init(&arena, SIZE_MAX);
+        apply(w, cases[i].file);
+        run(w, 2, 1);
+        const struct rule_view *r = only_rule(w, &arena, &view);
+        cr_expect_str_eq(r->health, "err");
+        cr_expect(str_is(r->last_error, cases[i].want), "%.*s", STR_ARG(r->last_error));
+        arena_fini(&arena);
+        world_free(w);
+    }
+}
+
+Test(rules, a_failed_commit_loses_no_stale_marker)
+{
+    struct world *w = world_new();
+
+    apply(w, "groups: [{name: g, rules: [{record: 'a:up', expr: 'up > 0'}]}]\n");
+    run(w, 2, 7);
+    w->memory.commit_fails = true;
+    run(w, 1, 0);
+    w->memory.commit_fails = false;
+    cr_expect_eq(ask(w, "a:up"), 7, "the marker did not reach storage");
+    run(w, 1, 0);
+    cr_expect_eq(ask(w, "a:up"), -1);
+    world_free(w);
+}
+
+Test(rules, restores_for_after_a_restart)
+{
+    struct world *w = world_new();
+
+    apply(w, "groups: [{name: g, rules: [{alert: Down, expr: 'up == 0', for: 30m}]}]\n");
+    run(w, 25, 0);
+    cr_expect_eq(state_of(w), ALERT_PENDING);
+    rules_manager_free(w->rules); /* five minutes off */
+    clock_virtual_advance(&w->clock, 5 * MINUTE_MS);
+    manager_start(w);
+    apply(w, "groups: [{name: g, rules: [{alert: Down, expr: 'up == 0', for: 30m}]}]\n");
+    run(w, 3, 0);
+    cr_expect_eq(state_of(w), ALERT_PENDING);
+    run(w, 8, 0);
+    cr_expect_eq(state_of(w), ALERT_PENDING, "less than the grace period has passed");
+    run(w, 5, 0);
+    cr_expect_eq(state_of(w), ALERT_FIRING, "without restoration it would take 30 minutes");
+    world_free(w);
+}
+
+Test(rules, a_step_of_the_clock_stops_nothing)
+{
+    struct world *w = world_new();
+
+    apply(w, "groups: [{name: g, rules: [{record: n, expr: 'vector(1)'}]}]\n");
+    run(w, 2, 1);
+    clock_virtual_step_wall(&w->clock, 3600 * 1000);
+    run(w, 2, 1);
+    cr_expect_eq(ask(w, "n"), 1);
+    clock_virtual_step_wall(&w->clock, -7200 * 1000);
+    run(w, 2, 1);
+    cr_expect_eq(ask(w, "n"), 1);
+    world_free(w);
+}
