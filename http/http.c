@@ -252,47 +252,60 @@ strip_prefix(struct http *h, struct http_request *req)
     return true;
 }
 
-static enum http_run
-refuse_unrouted(struct http *h, struct http_request *req, struct http_response *resp,
-                unsigned methods)
+static void
+respond_unrouted(struct http *h, struct http_request *req, struct http_response *resp,
+                 unsigned methods)
 {
     if (methods != 0)
         respond_wrong_method(req, resp, methods);
     else if (!respond_other_slash(h, req, resp))
         respond_plain(resp, 404, "404 page not found\n", true);
-    return HTTP_RUN_REFUSE;
 }
 
+/* The route, or NULL when the response is made. */
+static const struct route *
+route_request(struct http *h, struct http_request *req, struct http_response *resp)
+{
+    struct call c = { .h = h, .req = req, .resp = resp };
+    unsigned methods;
+
+    if (h->deps.route_prefix.n > 1 && str_is(req->path, "/") && req->method == HTTP_GET) {
+        call_redirect(&c, 302, "Found", h->deps.route_prefix);
+        return NULL;
+    }
+    if (!strip_prefix(h, req)) {
+        respond_plain(resp, 404, "404 page not found\n", true);
+        return NULL;
+    }
+    const struct route *route = route_find(req->method, req->path, &methods, &req->route_param);
+    if (route == NULL) {
+        respond_unrouted(h, req, resp, methods);
+        return NULL;
+    }
+    enum http_readiness readiness = atomic_load(&h->readiness);
+    if ((route->flags & ROUTE_READY) && readiness != HTTP_READY) {
+        respond_not_ready(resp, readiness);
+        return NULL;
+    }
+    req->route = route;
+    return route;
+}
+
+/* Checking a password takes as long as a query, so with users nothing happens before a worker has
+ * the request. */
 static enum http_run
 begin(void *arg, struct http_request *req, struct http_response *resp, size_t *body_max)
 {
     struct http *h = arg;
-    unsigned methods;
 
     (void)body_max;
     for (size_t i = 0; i < h->deps.headers_nr; i++)
         http_response_header(resp, h->deps.headers[i].name, h->deps.headers[i].value);
-    if (!auth_check(&h->deps, req, resp))
-        return HTTP_RUN_REFUSE;
-    bool bare = h->deps.route_prefix.n > 1 && str_is(req->path, "/");
-    if (bare && req->method == HTTP_GET) {
-        struct call c = { .h = h, .req = req, .resp = resp };
-        call_redirect(&c, 302, "Found", h->deps.route_prefix);
-        return HTTP_RUN_REFUSE;
-    }
-    if (!strip_prefix(h, req)) {
-        respond_plain(resp, 404, "404 page not found\n", true);
-        return HTTP_RUN_REFUSE;
-    }
-    const struct route *route = route_find(req->method, req->path, &methods, &req->route_param);
+    if (h->deps.authorize != NULL)
+        return HTTP_RUN_WORKER;
+    const struct route *route = route_request(h, req, resp);
     if (route == NULL)
-        return refuse_unrouted(h, req, resp, methods);
-    req->route = route;
-    enum http_readiness readiness = atomic_load(&h->readiness);
-    if ((route->flags & ROUTE_READY) && readiness != HTTP_READY) {
-        respond_not_ready(resp, readiness);
         return HTTP_RUN_REFUSE;
-    }
     return route->flags & ROUTE_INLINE ? HTTP_RUN_INLINE : HTTP_RUN_WORKER;
 }
 
@@ -301,7 +314,7 @@ cheap(void *arg, struct http_request *req)
 {
     const struct route *route = req->route;
 
-    return (route->flags & ROUTE_CHEAP) && api_query_cheap(arg, req);
+    return route != NULL && (route->flags & ROUTE_CHEAP) && api_query_cheap(arg, req);
 }
 
 static void
@@ -311,6 +324,13 @@ run(void *arg, struct http_request *req, struct http_response *resp)
     const struct route *route = req->route;
     struct call c = { .h = h, .req = req, .resp = resp };
 
+    if (route == NULL) {
+        if (!auth_check(&h->deps, req, resp))
+            return;
+        route = route_request(h, req, resp);
+        if (route == NULL)
+            return;
+    }
     if (req->params == NULL)
         http_request_params(req, http_request_header(req, "Content-Type"));
     if (route->flags & ROUTE_CORS)

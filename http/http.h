@@ -97,7 +97,8 @@ struct http_deps {
      * thread. */
     uint64_t cheap_samples_max;
     /* Basic authentication: true lets the request in. NULL: everybody. user and password are
-     * decoded. Called on I/O threads. */
+     * decoded. Called on
+     * workers; may be slow. */
     bool (*authorize)(void *arg, struct str user, struct str password);
     /* Headers added to every response. */
     const struct http_header_line *headers;

@@ -181,6 +181,10 @@ answer_headers(struct pending *p, const char *method)
     req->begin_ns = clock_monotonic_ns(s->clock);
     p->body_max = s->body_max;
     p->state = PENDING_BODY;
+    /* Too late for the handshake, which libmicrohttpd does alone, but before anything is looked at.
+     */
+    if (!tls_client_ok(p->mhd, s->client_auth))
+        return MHD_NO;
     const char *fault = framing_fault(p);
     if (fault == NULL && !request_target(req, p->target))
         fault = "400 Bad Request\n";
@@ -417,6 +421,7 @@ http_server_start(const struct http_server_options *options, const struct http_c
     s->pool = options->pool;
     s->clock = options->clock;
     s->log = options->log;
+    s->client_auth = options->tls.client_auth;
     s->body_max = options->body_max != 0 ? options->body_max : BODY_BYTES_MAX;
     if (!connections_init(&s->connections, options, err)) {
         mem_free(s);

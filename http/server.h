@@ -92,11 +92,20 @@ struct http_callbacks {
     void *arg;
 };
 
+/* Of clients over TLS. */
+enum http_client_auth {
+    HTTP_CLIENT_NONE,            /* not asked for */
+    HTTP_CLIENT_REQUEST,         /* asked for, whatever comes is fine */
+    HTTP_CLIENT_REQUIRE_ANY,     /* some certificate */
+    HTTP_CLIENT_VERIFY_IF_GIVEN, /* none, or one of the client CA */
+    HTTP_CLIENT_VERIFY           /* one of the client CA */
+};
+
 struct http_tls {
     const char *certificate_pem, *key_pem; /* NULL: plain HTTP */
     const char *client_ca_pem;             /* NULL: client certificates are not asked for */
     const char *priorities;                /* GnuTLS's priority string; NULL: its default */
-    bool client_required;
+    enum http_client_auth client_auth;
 };
 
 struct http_server_options {

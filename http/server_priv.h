@@ -79,6 +79,7 @@ struct http_server {
     const struct clock *clock;
     struct log log;
     size_t body_max;
+    enum http_client_auth client_auth;
     struct MHD_Daemon *daemons[HTTP_DAEMONS_MAX];
     size_t daemons_nr;
     uint16_t port;
@@ -86,5 +87,7 @@ struct http_server {
 
 /* http/listen.c: a bound, listening socket for "host:port"; -1 and err. *port: the one it got. */
 int listen_open(struct str address, uint16_t *port, struct error *err);
+/* http/tls.c: true when the client's certificate is what the server asks for. */
+bool tls_client_ok(struct MHD_Connection *mhd, enum http_client_auth want);
 /* http/request.c: splits the target, decodes the path. False: malformed. */
 MUST_CHECK bool request_target(struct http_request *req, const char *target);
