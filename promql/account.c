@@ -31,6 +31,14 @@ given_at(const struct replay *r, const struct node *n, size_t k)
 }
 
 static uint64_t
+weight_at(const struct replay *r, const struct node *n, size_t k)
+{
+    const uint64_t *heavy_at = r->ev->tallies[n->id].heavy_at;
+
+    return given_at(r, n, k) + (heavy_at == NULL ? 0 : heavy_at[k]);
+}
+
+static uint64_t
 given(const struct replay *r, const struct node *n)
 {
     return r->ev->tallies[n->id].total;
@@ -56,7 +64,7 @@ replay_steps(struct replay *r, const struct node *n, uint64_t before)
         if (n->args[i]->type != VALUE_STRING)
             now = replay_node(r, n->args[i], now);
     for (size_t k = 0; k < node_steps(n); k++) {
-        uint64_t gathered = 0, result = given_at(r, n, k);
+        uint64_t gathered = 0, result = weight_at(r, n, k);
 
         for (uint32_t i = 0; i < n->args_nr; i++)
             gathered += given_at(r, n->args[i], k);
@@ -109,6 +117,9 @@ replay_range(struct replay *r, const struct node *n, uint64_t now)
     for (uint32_t i = 0; i < scalars_nr; i++)
         now = replay_node(r, n->args[i], now);
     add_loaded(r, n);
+    if (range->raw && range->inner == NULL)
+        now += given(r, n);
+    raise_peak(r, now);
     if (range->raw)
         return now;
     now = replay_windows(r, range, now);
@@ -130,10 +141,25 @@ replay_once(struct replay *r, const struct node *n, uint64_t now)
     return now;
 }
 
+/* timestamp(selector) is worked out step by step: the samples found, then the results. */
+static uint64_t
+replay_timestamps(struct replay *r, const struct node *n, uint64_t before)
+{
+    uint64_t now = before;
+
+    for (size_t k = 0; k < node_steps(n); k++) {
+        raise_peak(r, now + 2 * given_at(r, n, k));
+        now += given_at(r, n, k);
+    }
+    return now;
+}
+
 static uint64_t
 replay_select(struct replay *r, const struct node *n, uint64_t now)
 {
     add_loaded(r, n);
+    if (((const struct select_node *)n)->timestamps)
+        return replay_timestamps(r, n, now);
     now += given(r, n);
     raise_peak(r, now);
     return now;

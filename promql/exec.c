@@ -84,6 +84,7 @@ tallies_free(struct tally *t, uint32_t nr)
 {
     for (uint32_t i = 0; t != NULL && i < nr; i++) {
         mem_free(t[i].at);
+        mem_free(t[i].heavy_at);
         mem_free(t[i].loaded_at);
     }
     mem_free(t);
@@ -129,9 +130,22 @@ column_weight(const struct column *c)
     return weight;
 }
 
+/* A vector's histograms count one and their bytes in samples, rounded down. */
+static void
+tally_heavy(struct tally *t, const struct column *c)
+{
+    if (t->heavy_at == NULL)
+        t->heavy_at = MEM_NEW_ARRAY(uint64_t, c->nr);
+    for (size_t k = 0; k < c->nr; k++)
+        if (column_has(c, k) && c->h[k] != NULL)
+            t->heavy_at[k] += histogram_bytes(c->h[k]) / 16;
+}
+
 void
 tally_column(struct tally *t, const struct column *c)
 {
+    if (c->h != NULL && c->present_nr > 0)
+        tally_heavy(t, c);
     t->total += c->h == NULL ? c->present_nr : column_weight(c);
     if (c->present_nr == c->nr) {
         t->full_nr++;
@@ -145,6 +159,16 @@ tally_column(struct tally *t, const struct column *c)
         t->at[k] += column_has(c, k);
 }
 
+static uint64_t *
+add_steps(uint64_t *into, const uint64_t *from, size_t nr)
+{
+    if (from != NULL && into == NULL)
+        into = MEM_NEW_ARRAY(uint64_t, nr);
+    for (size_t k = 0; from != NULL && k < nr; k++)
+        into[k] += from[k];
+    return into;
+}
+
 static void
 tally_add(struct tally *into, struct tally *t, size_t nr)
 {
@@ -155,11 +179,10 @@ tally_add(struct tally *into, struct tally *t, size_t nr)
         into->at = MEM_NEW_ARRAY(uint32_t, nr);
     for (size_t k = 0; t->at != NULL && k < nr; k++)
         into->at[k] += t->at[k];
-    if (t->loaded_at != NULL && into->loaded_at == NULL)
-        into->loaded_at = MEM_NEW_ARRAY(uint64_t, nr);
-    for (size_t k = 0; t->loaded_at != NULL && k < nr; k++)
-        into->loaded_at[k] += t->loaded_at[k];
+    into->heavy_at = add_steps(into->heavy_at, t->heavy_at, nr);
+    into->loaded_at = add_steps(into->loaded_at, t->loaded_at, nr);
     mem_free(t->at);
+    mem_free(t->heavy_at);
     mem_free(t->loaded_at);
     *t = (struct tally){ 0 };
 }

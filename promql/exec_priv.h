@@ -47,6 +47,7 @@ struct tally {
     uint64_t total;      /* points given out; a histogram weighs what Prometheus says */
     uint64_t full_nr;    /* columns with a point at every step */
     uint32_t *at;        /* frame.grid.nr entries, or NULL: points of the other columns per step */
+    uint64_t *heavy_at;  /* the same, or NULL: what histograms weigh beyond one each */
     uint64_t loaded;     /* samples looked at, as totalQueryableSamples counts */
     uint64_t *loaded_at; /* the same per step; NULL unless asked for */
 };
@@ -359,6 +360,7 @@ bool range_raw(struct eval *ev, struct range_node *n, uint32_t i, struct worker 
 
 /* What Prometheus counts a histogram as, in samples. */
 uint32_t histogram_weight(const struct histogram *h);
+size_t histogram_bytes(const struct histogram *h);
 /* Integer histograms become float ones, in the arena. */
 void samples_to_float(struct sample_buf *b, struct arena *a);
 void samples_to_stats(struct sample_buf *b, struct arena *a);

@@ -3,13 +3,18 @@
 
 #include "model/histogram_math.h"
 
+/* Of the struct that Prometheus keeps. */
+size_t
+histogram_bytes(const struct histogram *h)
+{
+    return 168 + 8 * (h->pos.spans_nr + h->neg.spans_nr + h->pos.buckets_nr + h->neg.buckets_nr +
+                      h->custom_values_nr);
+}
+
 uint32_t
 histogram_weight(const struct histogram *h)
 {
-    size_t bytes = 168 + 8 * (h->pos.spans_nr + h->neg.spans_nr + h->pos.buckets_nr +
-                              h->neg.buckets_nr + h->custom_values_nr);
-
-    return (uint32_t)((bytes + 8) / 16);
+    return (uint32_t)((histogram_bytes(h) + 8) / 16);
 }
 
 const struct histogram *
