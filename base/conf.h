@@ -74,7 +74,8 @@ enum conf_flags {
     CONF_UNBUILT = 32, /* understood, without effect yet: conf_unbuilt_each() names it when given */
     CONF_LABEL_NAME = 64, /* CONF_MAP, CONF_STRS: names must be label names under UTF-8 (not empty,
                              well-formed) */
-    CONF_NOCASE = 128     /* CONF_ENUM: upper and lower case are the same */
+    CONF_NOCASE = 128,    /* CONF_ENUM: upper and lower case are the same */
+    CONF_NOT_EMPTY = 256  /* CONF_ENUM: "" only means not given, it cannot be written */
 };
 
 struct conf_table;

@@ -29,8 +29,7 @@ enum conf_scalar_kind {
     SCALAR_INT,  /* fits into int64_t */
     SCALAR_UINT, /* only into uint64_t */
     SCALAR_FLOAT,
-    SCALAR_TIMESTAMP,
-    SCALAR_MERGE
+    SCALAR_TIMESTAMP
 };
 
 struct conf_scalar {

@@ -49,7 +49,6 @@ static const struct {
     { "-.inf", { .kind = SCALAR_FLOAT, .f = -INFINITY } },
     { "-.Inf", { .kind = SCALAR_FLOAT, .f = -INFINITY } },
     { "-.INF", { .kind = SCALAR_FLOAT, .f = -INFINITY } },
-    { "<<", { .kind = SCALAR_MERGE } },
 };
 
 enum { WORD_BYTES_MAX = 5, NUMBER_BYTES_MAX = 128 };
@@ -249,8 +248,8 @@ conf_scalar_resolve(struct str text)
 const char *
 conf_scalar_tag(enum conf_scalar_kind kind)
 {
-    static const char *const tags[] = { "!!null", "!!str",   "!!bool",      "!!int",
-                                        "!!int",  "!!float", "!!timestamp", "!!merge" };
+    static const char *const tags[] = { "!!null", "!!str",   "!!bool",     "!!int",
+                                        "!!int",  "!!float", "!!timestamp" };
 
     return tags[kind];
 }

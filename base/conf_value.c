@@ -165,7 +165,7 @@ enum_refuse(const char *bad, struct str text, struct error *err)
 static bool
 read_enum(const struct conf_row *row, struct str text, int *v, struct error *err)
 {
-    for (int i = 0; row->names[i] != NULL; i++) {
+    for (int i = row->flags & CONF_NOT_EMPTY ? 1 : 0; row->names[i] != NULL; i++) {
         struct str name = str_c(row->names[i]);
         if (str_eq(text, name) || (row->flags & CONF_NOCASE && same_nocase(text, name))) {
             *v = i;
@@ -344,8 +344,9 @@ named_value(struct conf *c, struct named *m, struct conf_node *node, char *item,
         row.table = m->row->table;
         struct str name = pair->name;
         conf_defaults(c->pool, row.table, item);
-        pair->name = name;
-        return conf_value(c, node, &row, item, err);
+        bool ok = conf_value(c, node, &row, item, err);
+        pair->name = name; /* a null value has wiped it out */
+        return ok;
     default:
         row.type = CONF_STRS;
         return conf_value(c, node, &row, item + sizeof(struct str), err);

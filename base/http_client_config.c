@@ -11,11 +11,11 @@ static const char *const tls_versions[] = { "", "TLS10", "TLS11", "TLS12", "TLS1
         .key = (key_), .type = (type_), .flags = CONF_OMITEMPTY, \
         .offset = offsetof(struct tls_config, field_)            \
     }
-#define TLS_VERSION(key_, field_)                                             \
-    {                                                                         \
-        .key = (key_), .type = CONF_ENUM, .flags = CONF_OMITEMPTY,            \
-        .offset = offsetof(struct tls_config, field_), .names = tls_versions, \
-        .bad = "unknown TLS version: %s"                                      \
+#define TLS_VERSION(key_, field_)                                                   \
+    {                                                                               \
+        .key = (key_), .type = CONF_ENUM, .flags = CONF_OMITEMPTY | CONF_NOT_EMPTY, \
+        .offset = offsetof(struct tls_config, field_), .names = tls_versions,       \
+        .bad = "unknown TLS version: %s"                                            \
     }
 
 static const struct conf_row tls_rows[] = {

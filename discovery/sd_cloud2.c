@@ -148,6 +148,51 @@ static const struct conf_row scaleway_rows[] = {
 #undef S
 
 static bool
+is_uuid(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        bool hex = (s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'f') ||
+                   (s.p[i] >= 'A' && s.p[i] <= 'F');
+        if (dash ? s.p[i] != '-' : !hex)
+            return false;
+    }
+    return s.n == 36;
+}
+
+/* SCW and 17 capitals or digits. */
+static bool
+is_access_key(struct str s)
+{
+    for (size_t i = 3; i < s.n; i++)
+        if (!((s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'A' && s.p[i] <= 'Z')))
+            return false;
+    return s.n == 20 && str_starts(s, STR("SCW"));
+}
+
+#define UUID_WANTED "expected a UUID: xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+
+/* What Scaleway's client refuses when it is made; the secret itself is not repeated. */
+static bool
+scaleway_check_forms(const struct scaleway_sd_config *s, struct error *err)
+{
+    struct str secret = secret_reveal(s->secret_key);
+
+    if (!is_access_key(s->access_key))
+        return sd_refuse(err,
+                         "scaleway-sdk-go: invalid access key format '%.*s', expected "
+                         "SCWXXXXXXXXXXXXXXXXX format",
+                         STR_ARG(s->access_key));
+    if (secret.n > 0 && !is_uuid(secret))
+        return sd_refuse(err,
+                         "scaleway-sdk-go: invalid secret key format '<secret>', " UUID_WANTED);
+    if (!is_uuid(s->project_id))
+        return sd_refuse(err, "scaleway-sdk-go: invalid project ID format '%.*s', " UUID_WANTED,
+                         STR_ARG(s->project_id));
+    return true;
+}
+
+static bool
 scaleway_check(struct conf *c, void *obj, struct error *err)
 {
     struct scaleway_sd_config *s = obj;
@@ -164,6 +209,8 @@ scaleway_check(struct conf *c, void *obj, struct error *err)
         return false;
     if (s->access_key.n == 0)
         return sd_refuse(err, "access_key is mandatory");
+    if (!scaleway_check_forms(s, err))
+        return false;
     return http_client_config_check(c, &s->http, err);
 }
 TABLE(sd_scaleway_table, "scaleway.plain", struct scaleway_sd_config, scaleway_rows,

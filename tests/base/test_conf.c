@@ -125,6 +125,7 @@ static const struct {
     { "s: \"a\\nb\"", "i: 7\ns: |-\n  a\n  b\n" REST },
     { "s: 'null'", "i: 7\ns: \"null\"\n" REST },
     { "s: null", "i: 7\n" REST },
+    { "s: '<<'", "i: 7\ns: <<\n" REST },
     { "s: ''", "i: 7\n" REST },
     { "s: 'a: b'", "i: 7\ns: 'a: b'\n" REST },
     { "s: '# x'", "i: 7\ns: '# x'\n" REST },
