@@ -229,31 +229,6 @@ api_status_walreplay(struct call *c, struct error *err)
 /* ---- the rest */
 
 bool
-api_features(struct call *c, struct error *err)
-{
-    const struct http_deps *d = &c->h->deps;
-    const char *category = NULL;
-
-    (void)err;
-    json_open(&c->j, '{');
-    for (size_t i = 0; i < d->features_nr; i++) {
-        if (category == NULL || strcmp(category, d->features[i].category) != 0) {
-            if (category != NULL)
-                json_close(&c->j, '}');
-            category = d->features[i].category;
-            json_key_str(&c->j, str_c(category));
-            json_open(&c->j, '{');
-        }
-        json_key_str(&c->j, str_c(d->features[i].name));
-        json_bool(&c->j, d->features[i].on);
-    }
-    if (category != NULL)
-        json_close(&c->j, '}');
-    json_close(&c->j, '}');
-    return true;
-}
-
-bool
 api_notifications(struct call *c, struct error *err)
 {
     (void)err;

@@ -106,19 +106,28 @@ path_matches(const char *pattern, struct str path, struct str *param)
     return i == path.n;
 }
 
+/* The row for OPTIONS on everything below /api/v1 makes no path known that no other row knows. */
 const struct route *
 route_find(enum http_method method, struct str path, unsigned *methods, struct str *param)
 {
+    const struct route *any = NULL;
+
     *methods = 0;
     for (size_t i = 0; i < http_routes_nr; i++) {
+        const struct route *r = &http_routes[i];
         struct str segment = STR_NONE;
-        if (!path_matches(http_routes[i].path, path, &segment))
+        if (!path_matches(r->path, path, &segment))
             continue;
-        if (http_routes[i].methods & method) {
+        if (r->methods & method) {
             *param = segment;
-            return &http_routes[i];
+            return r;
         }
-        *methods |= http_routes[i].methods;
+        if (r->methods == HTTP_OPTIONS)
+            any = r;
+        else
+            *methods |= r->methods;
     }
+    if (*methods != 0 && any != NULL)
+        *methods |= HTTP_OPTIONS;
     return NULL;
 }
