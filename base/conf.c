@@ -114,6 +114,17 @@ conf_has(const struct conf *c, const char *key)
     return c->map != NULL && map_find(c->map, key, true) != NULL;
 }
 
+bool
+conf_given(const struct conf *c, const char *key)
+{
+    const struct conf_node *k = c->map == NULL ? NULL : map_find(c->map, key, true);
+
+    for (size_t i = 0; k != NULL && i < c->map->kids_nr; i += 2)
+        if (c->map->kids[i] == k)
+            return !conf_node_null(node_real(c->map->kids[i + 1]));
+    return k != NULL; /* merged in */
+}
+
 uint32_t
 conf_line(const struct conf *c)
 {

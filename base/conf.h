@@ -133,8 +133,9 @@ struct conf_pool *conf_pool_of(const struct conf *c);
 /* Names the key inside the struct at hand that an error of a table's check is about, so that its
  * line is given. */
 void conf_blame(struct conf *c, const char *key);
-/* True when the mapping at hand has this key (null counts). */
+/* True when the mapping at hand has this key (null counts for conf_has(), not for conf_given()). */
 bool conf_has(const struct conf *c, const char *key);
+bool conf_given(const struct conf *c, const char *key);
 /* Line of the struct at hand. */
 uint32_t conf_line(const struct conf *c);
 

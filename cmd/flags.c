@@ -58,7 +58,7 @@ push_file(struct line *l, struct str path, struct error *err)
     if (++l->files_nr > AT_FILES_MAX)
         return error_set(err, ERR_LIMIT, "more than %d @files", AT_FILES_MAX);
     if (!io_read_file(l->io, arena_str(arena, path).p, AT_FILE_BYTES_MAX, &text, &n, err))
-        return false;
+        return error_wrap(err, "failed to open arguments file \"%.*s\"", STR_ARG(path));
     struct str all = arena_str(arena, (struct str){ text, n });
     mem_free(text);
     for (size_t from = 0; from < all.n;) {
@@ -115,6 +115,8 @@ next_token(struct line *l, enum token_kind *kind, struct str *text, struct error
         *text = str_skip(arg, 1);
         return true;
     }
+    if (str_is(arg, "-"))
+        *text = STR("");
     if (str_starts(arg, STR("@")))
         return push_file(l, str_skip(arg, 1), err) && next_token(l, kind, text, err);
     return true;
@@ -255,26 +257,33 @@ add_str(struct arena *arena, struct flags_strs *list, struct str s)
     list->items[list->nr++] = s;
 }
 
+/* One message a time; only the default is a list. */
 static bool
-add_messages(struct arena *arena, const struct flag_row *row, struct flags_strs *list,
-             struct str text, struct error *err)
+add_message(struct arena *arena, const struct flag_row *row, struct flags_strs *list,
+            struct str one, struct error *err)
 {
-    for (size_t from = 0; from <= text.n;) {
-        size_t end = str_find(text, ',', from);
-        struct str one = { text.p + from, end - from };
-        if (!in_choices(row->choices, one))
-            return error_set(err, ERR_INVALID,
-                             "unknown type for remote write protobuf message %.*s, supported: %s",
-                             STR_ARG(one),
-                             "prometheus.WriteRequest, io.prometheus.write.v2.Request");
-        for (size_t i = 0; i < list->nr; i++)
-            if (str_eq(list->items[i], one))
-                return error_set(err, ERR_INVALID, "duplicated %.*s flag value, got %.*s already",
-                                 STR_ARG(one), STR_ARG(one));
-        add_str(arena, list, one);
-        from = end + 1;
-    }
+    if (!in_choices(row->choices, one))
+        return error_set(err, ERR_INVALID,
+                         "unknown type for remote write protobuf message %.*s, supported: "
+                         "prometheus.WriteRequest, io.prometheus.write.v2.Request",
+                         STR_ARG(one));
+    for (size_t i = 0; i < list->nr; i++)
+        if (str_eq(list->items[i], one))
+            return error_set(err, ERR_INVALID, "duplicated %.*s flag value, got %.*s already",
+                             STR_ARG(one), STR_ARG(one));
+    add_str(arena, list, one);
     return true;
+}
+
+static bool
+refuse_choice(const struct flag_row *row, struct str text, struct error *err)
+{
+    /* The two flags of the log have words of their own. */
+    if (str_starts(str_c(row->name), STR("log.")))
+        return error_set(err, ERR_INVALID, "unrecognized log %s %.*s", row->name + 4,
+                         STR_ARG(text));
+    return error_set(err, ERR_INVALID, "enum value must be one of %s, got '%.*s'", row->choices,
+                     STR_ARG(text));
 }
 
 static bool
@@ -293,13 +302,10 @@ set_value(struct flags *flags, const struct flag_row *row, struct str text, stru
         add_str(flags->arena, at, text);
         return true;
     case FLAG_MESSAGES:
-        return add_messages(flags->arena, row, at, text, err);
+        return add_message(flags->arena, row, at, text, err);
     case FLAG_ENUM:
         *(const char **)at = arena_str(flags->arena, text).p;
-        return in_choices(row->choices, text)
-                   ? true
-                   : error_set(err, ERR_INVALID, "enum value must be one of %s, got '%.*s'",
-                               row->choices, STR_ARG(text));
+        return in_choices(row->choices, text) || refuse_choice(row, text, err);
     case FLAG_INT:
         return set_int(text, at, err);
     case FLAG_INT64:
@@ -337,17 +343,28 @@ set_element(struct line *l, const struct element *e, struct error *err)
 }
 
 static void
+set_default(struct flags *flags, const struct flag_row *row)
+{
+    struct str all = row->dflt == NULL ? STR("") : str_c(row->dflt);
+    struct error err = { 0 };
+    size_t from = 0;
+
+    do {
+        size_t end = row->type == FLAG_MESSAGES ? str_find(all, ',', from) : all.n;
+        bool ok = set_value(flags, row, (struct str){ all.p + from, end - from }, &err);
+        ASSERT(ok); /* a table with a bad default */
+        from = end + 1;
+    } while (from < all.n);
+}
+
+static void
 set_defaults(struct flags *flags)
 {
-    struct error err = { 0 };
-
     for (size_t i = 0; i < flag_rows_nr; i++) {
         const struct flag_row *row = &flag_rows[i];
-        if (flag_given(flags, i) || row->type == FLAG_ACTION ||
-            (row->dflt == NULL && row->type != FLAG_STR))
-            continue;
-        bool ok = set_value(flags, row, row->dflt == NULL ? STR("") : str_c(row->dflt), &err);
-        ASSERT(ok); /* a table with a bad default */
+        bool empty = row->dflt == NULL && row->type != FLAG_STR;
+        if (!flag_given(flags, i) && row->type != FLAG_ACTION && !empty)
+            set_default(flags, row);
     }
 }
 

@@ -59,7 +59,7 @@ static bool
 group_check(struct conf *c, void *obj, struct error *err)
 {
     (void)err;
-    ((struct rule_group_config *)obj)->query_offset_given = conf_has(c, "query_offset");
+    ((struct rule_group_config *)obj)->query_offset_given = conf_given(c, "query_offset");
     return true;
 }
 
