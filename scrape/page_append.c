@@ -7,6 +7,7 @@
  * storage. As long as every entry is the expected one of target's list, the list stays untouched;
  * from the first one that is not, a new list is built (page_cache.h). A page that fails leaves the
  * old list, so that markers can be written. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "scrape/page_append.h"
@@ -14,6 +15,7 @@
 #include "base/decimal.h"
 #include "base/mem.h"
 #include "base/quote.h"
+#include "model/histogram_math.h"
 #include "model/relabel.h"
 #include "model/relabel_config.h"
 #include "model/sample.h"
@@ -33,14 +35,15 @@ struct run {
     int64_t t_ms, max_t_ms;
     uint32_t next; /* of the target's list: the line expected here */
     bool rebuilding;
-    bool plain;              /* run_known() may be used at all */
-    size_t prefix_end;       /* where the rebuild began: lines before it were not parsed */
-    size_t type_at, unit_at; /* lines that were recognised and still have to tell the parser */
-    struct str family;       /* of the last comment line read; for metadata records */
-    uint64_t samples;        /* appended, for sample_limit */
-    struct page_line line;   /* the entry at hand, on its way into the list */
-    uint32_t old;            /* its index in the old list, or UINT32_MAX */
-    bool has_labels;         /* the parser holds the labels of the series at hand */
+    bool plain;               /* run_known() may be used at all */
+    size_t prefix_end;        /* where the rebuild began: lines before it were not parsed */
+    size_t type_at, unit_at;  /* lines that were recognised and still have to tell the parser */
+    struct str family;        /* of the last comment line read; for metadata records */
+    uint64_t samples;         /* appended, for sample_limit */
+    struct page_line line;    /* the entry at hand, on its way into the list */
+    uint32_t old;             /* its index in the old list, or UINT32_MAX */
+    struct histogram limited; /* the one at hand, within the limits of the job */
+    bool has_labels;          /* the parser holds the labels of the series at hand */
 };
 
 void
@@ -323,6 +326,43 @@ new_series(struct run *run, struct labels *ls, struct error *err)
 
 /* ---- series */
 
+/* The finest schema whose buckets grow by at least this factor. */
+static int32_t
+schema_of_factor(double factor)
+{
+    double schema;
+
+    if (factor <= 1)
+        factor = 1.00271;
+    schema = floor(-log2(log2(factor)));
+    return (int32_t)MAX(HISTOGRAM_SCHEMA_MIN, MIN(HISTOGRAM_SCHEMA_MAX, schema));
+}
+
+/* Makes the histogram at hand coarser as the job's limits ask; false: it has too many buckets all
+ * the same, and the page fails, but is read on. */
+static bool
+limit_histogram(struct run *run)
+{
+    struct page_parser *p = &run->x->parser;
+    struct histogram *h = &run->limited;
+    uint64_t limit = run->config->native_histogram_bucket_limit;
+    int32_t finest = schema_of_factor(run->config->native_histogram_min_bucket_factor);
+    struct error err = { 0 };
+    bool ok = true;
+
+    if (p->histogram == NULL)
+        return true;
+    *h = *p->histogram;
+    if (histogram_schema_exponential(h->schema) && h->schema > finest)
+        ok = histogram_reduce(h, finest, &run->x->scratch, &err);
+    while (ok && limit != 0 && h->pos.buckets_nr + h->neg.buckets_nr > limit)
+        ok = histogram_schema_exponential(h->schema) && h->schema > HISTOGRAM_SCHEMA_MIN &&
+             histogram_reduce(h, h->schema - 1, &run->x->scratch, &err);
+    error_clear(&err);
+    run->r->bucket_limit |= !ok;
+    return ok;
+}
+
 static enum append_outcome
 append_value(struct run *run, series_ref *ref, struct labels ls, int64_t t_ms)
 {
@@ -332,7 +372,7 @@ append_value(struct run *run, series_ref *ref, struct labels ls, int64_t t_ms)
     if (t_ms > run->max_t_ms)
         return APPEND_OUT_OF_BOUNDS;
     if (p->histogram != NULL)
-        return append_histogram(run->app, ref, ls, st_ms, t_ms, p->histogram);
+        return append_histogram(run->app, ref, ls, st_ms, t_ms, &run->limited);
     return append_sample(run->app, ref, ls, st_ms, t_ms, p->value);
 }
 
@@ -346,6 +386,8 @@ append_series(struct run *run, int64_t t_ms, bool *in, struct error *err)
     enum append_outcome outcome = APPEND_REF_UNKNOWN;
 
     *in = false;
+    if (!limit_histogram(run))
+        return true;
     if (!is_new) {
         if (!within_sample_limit(run))
             return true;
@@ -371,7 +413,7 @@ append_series(struct run *run, int64_t t_ms, bool *in, struct error *err)
     *in = count_outcome(run, outcome);
     if (is_new && !*in)
         run->line.ref = SERIES_REF_NONE;
-    run->r->series_added += is_new && *in && !run->r->sample_limit;
+    run->r->series_added += is_new && *in && !run->r->sample_limit && !run->r->bucket_limit;
     return true;
 }
 
@@ -648,6 +690,8 @@ page_append(struct page_append *x, struct target *t, struct appender *app, enum 
         return false;
     if (r->sample_limit)
         return error_set(err, ERR_LIMIT, "sample limit exceeded");
+    if (r->bucket_limit)
+        return error_set(err, ERR_LIMIT, "histogram bucket limit exceeded");
     run_done(&run);
     return true;
 }

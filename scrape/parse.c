@@ -117,9 +117,8 @@ labels_sort(struct label *v, size_t nr)
         qsort(v, nr, sizeof *v, by_name);
 }
 
-/* With type_and_unit_labels the family's own words win over labels of those names. */
-static bool
-is_overridden(const struct page_parser *p, struct str name, struct str metric)
+bool
+parse_label_overridden(const struct page_parser *p, struct str name, struct str metric)
 {
     if (!p->options.type_and_unit_labels)
         return false;
@@ -128,8 +127,8 @@ is_overridden(const struct page_parser *p, struct str name, struct str metric)
            (str_is(name, "__unit__") && p->unit.n != 0);
 }
 
-static size_t
-family_labels(struct page_parser *p, struct str metric, struct label *out)
+size_t
+parse_family_labels(const struct page_parser *p, struct str metric, struct label *out)
 {
     size_t nr = 0;
 
@@ -155,14 +154,14 @@ page_parser_labels(struct page_parser *p, struct arena *scratch)
     metric = (struct str){ p->lex.b + p->metric, p->metric_end - p->metric };
     metric = parse_unescape(metric, true, scratch);
     MEM_GROW(p->labels, p->pairs.nr + 3, &p->labels_cap);
-    nr = family_labels(p, metric, p->labels);
+    nr = parse_family_labels(p, metric, p->labels);
     for (size_t i = 0; i < p->pairs.nr; i++) {
         const struct parse_pair *pair = &p->pairs.v[i];
         struct str name = { p->lex.b + pair->name, pair->name_end - pair->name };
         struct str value = { p->lex.b + pair->value, pair->value_end - pair->value };
 
         name = parse_unescape(name, true, scratch);
-        if (is_overridden(p, name, metric))
+        if (parse_label_overridden(p, name, metric))
             continue;
         value = parse_unescape(value, true, scratch);
         value = parse_normal_float(p->type, name, value, scratch);

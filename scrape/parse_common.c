@@ -249,22 +249,26 @@ parse_unescape(struct str s, bool quotes, struct arena *scratch)
 }
 
 struct str
-parse_normal_float(enum metadata_type type, struct str name, struct str value,
-                   struct arena *scratch)
+parse_float_text(double v, struct arena *scratch)
 {
     char text[DECIMAL_BYTES_MAX + 2];
-    double v;
-    size_t n;
+    size_t n = decimal_format_general(v, text);
 
-    if (!(type == METADATA_SUMMARY && str_eq(name, LABEL_QUANTILE)) &&
-        !(type == METADATA_HISTOGRAM && str_eq(name, LABEL_BUCKET)))
-        return value;
-    if (!decimal_parse_go(value, &v))
-        return value;
-    n = decimal_format_general(v, text);
     if (isfinite(v) && memchr(text, 'e', n) == NULL && memchr(text, '.', n) == NULL) {
         text[n++] = '.';
         text[n++] = '0';
     }
     return arena_str(scratch, (struct str){ text, n });
+}
+
+struct str
+parse_normal_float(enum metadata_type type, struct str name, struct str value,
+                   struct arena *scratch)
+{
+    double v;
+
+    if (!(type == METADATA_SUMMARY && str_eq(name, LABEL_QUANTILE)) &&
+        !(type == METADATA_HISTOGRAM && str_eq(name, LABEL_BUCKET)))
+        return value;
+    return decimal_parse_go(value, &v) ? parse_float_text(v, scratch) : value;
 }

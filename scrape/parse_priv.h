@@ -140,3 +140,10 @@ type_has_start(enum metadata_type t)
 /* le and quantile values in the one form that storage knows: 1 becomes 1.0. */
 struct str parse_normal_float(enum metadata_type type, struct str name, struct str value,
                               struct arena *scratch);
+/* As OpenMetrics writes a number: 1.0, 2.5, +Inf. In scratch. */
+struct str parse_float_text(double v, struct arena *scratch);
+/* __name__, and with type_and_unit_labels __type__ and __unit__, into out (room for 3); how many.
+ */
+size_t parse_family_labels(const struct page_parser *p, struct str metric, struct label *out);
+/* With type_and_unit_labels the family's own words win over labels of those names. */
+bool parse_label_overridden(const struct page_parser *p, struct str name, struct str metric);
