@@ -138,7 +138,8 @@ bool
 wal_repair(const struct io *io, const char *dir, const char *aside_dir, const char *log,
            struct wal_damages *d, struct error *err)
 {
-    qsort(d->v, d->nr, sizeof *d->v, damage_cmp);
+    if (d->nr > 1)
+        qsort(d->v, d->nr, sizeof *d->v, damage_cmp);
     for (size_t i = 0, end; i < d->nr; i = end) {
         for (end = i + 1; end < d->nr && d->v[end].segment == d->v[i].segment;)
             end++;
