@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "cmd/config.h"
+#include "cmd/config_priv.h"
 
 static const char *
 no_env(const char *name)
@@ -254,4 +254,66 @@ Test(config, names_what_is_not_built)
     cr_expect_str_eq(buf_z(&got), "scrape_configs[0].dns_sd_configs;tracing;remote_write;");
     buf_fini(&got);
     config_unref(cfg);
+}
+
+static const struct conf_row *
+find_row(const struct conf_table *table, struct str key)
+{
+    for (size_t i = 0; i < table->rows_nr; i++) {
+        const struct conf_row *row = &table->rows[i];
+        const struct conf_row *hit = row->type == CONF_INLINE ? find_row(row->table, key)
+                                     : str_is(key, row->key)  ? row
+                                                              : NULL;
+        if (hit != NULL)
+            return hit;
+    }
+    return NULL;
+}
+
+/* True when the tables know "scrape_configs[].tls_config.ca"; parts in angle brackets stand for
+ * something else. */
+static bool
+knows_path(struct str path)
+{
+    const struct conf_table *table = &config_table;
+
+    for (size_t from = 0; from < path.n;) {
+        size_t end = str_find(path, '.', from);
+        struct str part = { path.p + from, end - from };
+        if (str_ends(part, STR("[]")))
+            part.n -= 2;
+        from = end + 1;
+        if (part.n > 0 && part.p[0] == '<')
+            continue;
+        const struct conf_row *row = table == NULL ? NULL : find_row(table, part);
+        if (row == NULL)
+            return false;
+        table = row->table;
+    }
+    return true;
+}
+
+Test(config, has_a_row_for_every_listed_key)
+{
+    char *line = NULL;
+    size_t cap = 0, known = 0, total = 0;
+    FILE *f = fopen(SOURCE_DIR "/../shared/surface/config_keys.tsv", "r");
+
+    if (f == NULL) {
+        printf("config keys: skipped, no surface/config_keys.tsv\n");
+        return;
+    }
+    while (getline(&line, &cap, f) > 0) {
+        char *row = line;
+        if (strcmp(next_cell(&row), "main") != 0)
+            continue;
+        const char *path = next_cell(&row);
+        bool ok = knows_path(str_c(path));
+        cr_expect(ok, "%s", path);
+        total++;
+        known += ok;
+    }
+    free(line);
+    fclose(f);
+    printf("config keys: %zu of %zu passed\n", known, total);
 }
