@@ -108,17 +108,42 @@ chunk_read(enum chunk_encoding encoding, struct bytes data, int64_t min_ms, int6
     return ok;
 }
 
+/* The next CHUNK_XOR_LANES chunks are all XOR, in range and dense. */
+static bool
+lanes_ready(const struct chunk *chunks, size_t nr, int64_t min_ms, int64_t max_ms)
+{
+    if (nr < CHUNK_XOR_LANES)
+        return false;
+    for (size_t i = 0; i < CHUNK_XOR_LANES; i++) {
+        const struct chunk *c = &chunks[i];
+        if (c->encoding != CHUNK_XOR || c->max_ms < min_ms || c->min_ms > max_ms ||
+            !chunk_xor_is_dense(c->data))
+            return false;
+    }
+    return true;
+}
+
 bool
 chunk_read_many(const struct chunk *chunks, size_t nr, int64_t min_ms, int64_t max_ms,
                 struct sample_buf *out, struct error *err)
 {
+    struct error other = { 0 };
     bool ok = true;
 
     for (size_t i = 0; i < nr; i++) {
         const struct chunk *c = &chunks[i];
+        size_t from = out->nr;
         if (c->max_ms < min_ms || c->min_ms > max_ms)
             continue;
-        ok &= chunk_read(c->encoding, c->data, min_ms, max_ms, out, err);
+        if (lanes_ready(c, nr - i, min_ms, max_ms) && chunk_xor_read_lanes(c, out)) {
+            trim(out, from, min_ms, max_ms);
+            i += CHUNK_XOR_LANES - 1;
+            continue;
+        }
+        /* The first damage is the one that is told. */
+        if (!chunk_read(c->encoding, c->data, min_ms, max_ms, out, ok ? err : &other))
+            ok = false;
     }
+    error_clear(&other);
     return ok;
 }

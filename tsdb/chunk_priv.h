@@ -8,6 +8,7 @@ struct xor_reader {
     struct bit_reader bits; /* behind the header */
     int64_t t_ms;
     uint64_t delta, v;
+    uint64_t odd;         /* not 0: times may not grow, look at each */
     uint32_t nr, left_nr; /* samples in all; not read yet */
     uint8_t leading, trailing;
     bool has_window;
@@ -29,6 +30,12 @@ int64_t bits_varint(struct bit_reader *bits);
 /* Every reader appends all samples of data to out (room is reserved inside) and reports damage; the
  * caller trims to a range. */
 MUST_CHECK bool chunk_xor_read(struct bytes data, struct sample_buf *out, struct error *err);
+/* True for a chunk that is worth reading in turns with others. */
+#define CHUNK_XOR_LANES 4
+bool chunk_xor_is_dense(struct bytes data);
+/* CHUNK_XOR_LANES dense chunks in time order, read in turns. False, with nothing added, on any
+ * damage: read them one by one then. */
+MUST_CHECK bool chunk_xor_read_lanes(const struct chunk *chunks, struct sample_buf *out);
 MUST_CHECK bool chunk_xor2_read(struct bytes data, struct sample_buf *out, struct error *err);
 MUST_CHECK bool
 chunk_histogram_read(enum chunk_encoding encoding, struct bytes data, int64_t min_ms,

@@ -9,7 +9,12 @@
 #include "base/varint.h"
 #include "tsdb/chunk_priv.h"
 
-enum { NO_WINDOW = 0xFF, LEADING_MAX = 31 };
+enum {
+    NO_WINDOW = 0xFF,
+    LEADING_MAX = 31,
+    STORE_ROOM =
+        CHUNK_XOR_SAMPLE_BYTES_MAX + 8 /* whole words may be stored over what a sample adds */
+};
 
 /* Bits to be written: the low `n` bits of v, field by field. */
 struct fields {
@@ -79,12 +84,38 @@ fields_xor(struct fields *f, uint64_t delta, const struct chunk_xor *x, struct c
     field_add(f, delta >> trailing, significant);
 }
 
-static void
-fields_write(const struct fields *f, uint8_t *p, size_t *n, uint8_t *free_nr)
+/* Writes nbits <= 56 at bit `at` with one 8-byte store: what stands before in the byte is kept,
+ * what comes behind is zeroed. */
+static inline void
+store_bits(uint8_t *p, size_t at, uint64_t v, unsigned n)
 {
-    size_t at = *n;
-    unsigned room = *free_nr;
+    uint64_t word = (uint64_t)p[at / 8] & (0xFF00u >> at % 8);
 
+    word = word << 56 | v << (64 - n) >> at % 8;
+    word = __builtin_bswap64(word);
+    memcpy(p + at / 8, &word, sizeof word);
+}
+
+/* With STORE_ROOM bytes behind the chunk. */
+static void
+fields_store(const struct fields *f, uint8_t *p, size_t at)
+{
+    for (unsigned i = 0; i < f->nr; i++) {
+        unsigned n = f->n[i];
+        if (UNLIKELY(n > 56)) {
+            store_bits(p, at, f->v[i] >> 32, n - 32);
+            at += n - 32;
+            n = 32;
+        }
+        store_bits(p, at, f->v[i] & (UINT64_MAX >> (64 - n)), n);
+        at += n;
+    }
+}
+
+/* Touches no byte that the chunk will not have. */
+static void
+fields_put(const struct fields *f, uint8_t *p, size_t at, unsigned room)
+{
     for (unsigned i = 0; i < f->nr; i++) {
         uint64_t v = f->v[i];
         unsigned left = f->n[i];
@@ -101,8 +132,20 @@ fields_write(const struct fields *f, uint8_t *p, size_t *n, uint8_t *free_nr)
             p[at++] = (uint8_t)(v << room);
         }
     }
-    *n = at;
-    *free_nr = (uint8_t)room;
+}
+
+/* The fields were found to fit into cap. */
+static inline void
+fields_write(const struct fields *f, uint8_t *p, size_t *n, size_t cap, uint8_t *free_nr)
+{
+    size_t at = *n * 8 - *free_nr, end = at + f->bits;
+
+    if (cap - *n >= STORE_ROOM)
+        fields_store(f, p, at);
+    else
+        fields_put(f, p, *n, *free_nr);
+    *n = (end + 7) / 8;
+    *free_nr = (uint8_t)(*n * 8 - end);
 }
 
 void
@@ -132,7 +175,7 @@ chunk_xor_append(struct chunk_xor *x, uint8_t *p, size_t *n, size_t cap, int64_t
     struct chunk_xor next = *x;
     struct fields f;
 
-    if (x->nr == CHUNK_SAMPLES_MAX)
+    if (UNLIKELY(x->nr == CHUNK_SAMPLES_MAX))
         return false;
     f.nr = f.bits = 0;
     if (x->nr < 2)
@@ -145,7 +188,7 @@ chunk_xor_append(struct chunk_xor *x, uint8_t *p, size_t *n, size_t cap, int64_t
     }
     if (*n + (f.bits + 7 - x->free_nr) / 8 > cap)
         return false;
-    fields_write(&f, p, n, &next.free_nr);
+    fields_write(&f, p, n, cap, &next.free_nr);
     next.t_ms = t_ms;
     next.v = v;
     next.nr++;
