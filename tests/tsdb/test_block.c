@@ -9,6 +9,7 @@
 #include "conformance.h"
 #include "tsdb/block_priv.h"
 #include "tsdb/block_writer.h"
+#include "tsdb/chunk_xor.h"
 
 enum { BLOCKS_MAX = 64 };
 
@@ -398,8 +399,7 @@ lines_free(struct lines *l)
 
 Test(block, reads_the_samples_that_were_dumped)
 {
-    static const char *dirs[] = { "blocks-openmetrics", "index_format_v1", "blocks-vertical",
-                                  "ooo-block" };
+    static const char *dirs[] = { "blocks-openmetrics", "index_format_v1", "blocks-vertical" };
 
     for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
         struct symbols *symbols = symbols_new();
@@ -435,4 +435,163 @@ Test(block, reads_the_samples_that_were_dumped)
         free(root_copy);
         symbols_free(symbols);
     }
+}
+
+/* ---- selecting ---- */
+
+static const struct {
+    enum match_type type;
+    const char *name, *value;
+} conditions[] = {
+    { MATCH_EQ, "__name__", "g_counter_total" },
+    { MATCH_EQ, "job", "a" },
+    { MATCH_EQ, "job", "" },
+    { MATCH_EQ, "nowhere", "" },
+    { MATCH_EQ, "nowhere", "x" },
+    { MATCH_NE, "job", "a" },
+    { MATCH_NE, "job", "" },
+    { MATCH_NE, "nowhere", "x" },
+    { MATCH_RE, "job", "a|b" },
+    { MATCH_RE, "job", ".*" },
+    { MATCH_RE, "job", ".+" },
+    { MATCH_RE, "__name__", "g_.*t.*" },
+    { MATCH_RE, "__name__", "g_counter.*" },
+    { MATCH_RE, "job", "a|" },
+    { MATCH_RE, "instance", "" },
+    { MATCH_NRE, "job", "a|b" },
+    { MATCH_NRE, "job", ".*" },
+    { MATCH_NRE, "job", ".+" },
+    { MATCH_NRE, "instance", "x.*" },
+    { MATCH_NRE, "nowhere", "y" },
+    { MATCH_NRE, "nowhere", "" },
+};
+
+/* Every pair of conditions, against asking each series. */
+static void
+expect_selects(struct block *b, struct arena *a)
+{
+    struct matcher m[ARRAY_LEN(conditions)];
+    struct error err = { 0 };
+    struct postings all, got;
+
+    for (size_t i = 0; i < ARRAY_LEN(conditions); i++)
+        cr_assert(matcher_init(&m[i], conditions[i].type, str_c(conditions[i].name),
+                               str_c(conditions[i].value), a, &err));
+    cr_assert(block_select(b, NULL, 0, NULL, a, &all, &err));
+    cr_assert_eq(all.nr, block_meta(b)->series_nr);
+    struct labels *labels = ARENA_NEW_ARRAY(a, struct labels, all.nr);
+    for (size_t k = 0; k < all.nr; k++)
+        cr_assert(block_labels(b, all.v[k], a, &labels[k], &err));
+    for (size_t i = 0; i < ARRAY_LEN(conditions) * ARRAY_LEN(conditions); i++) {
+        struct matcher pair[2] = { m[i / ARRAY_LEN(conditions)], m[i % ARRAY_LEN(conditions)] };
+        size_t n = 0;
+        cr_assert(block_select(b, pair, 2, NULL, a, &got, &err), "%s", err.msg);
+        for (size_t k = 0; k < all.nr; k++) {
+            if (!matcher_matches(&pair[0], labels_get(labels[k], pair[0].name)) ||
+                !matcher_matches(&pair[1], labels_get(labels[k], pair[1].name)))
+                continue;
+            cr_expect(n < got.nr && got.v[n] == all.v[k], "conditions %zu: series %zu", i, k);
+            n++;
+        }
+        cr_expect_eq(n, got.nr, "conditions %zu: %zu series, not %zu", i, got.nr, n);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(conditions); i++)
+        matcher_fini(&m[i]);
+}
+
+Test(block, selects_what_the_matchers_match)
+{
+    const char *root = conformance_path("tsdb/blocks-overlapping/data");
+    struct symbols *symbols = symbols_new();
+    struct blocks found = { 0 };
+    struct error err = { 0 };
+    struct block *b;
+    struct arena a;
+
+    if (root == NULL)
+        return;
+    char *root_copy = strdup(root);
+    find_blocks(&found, root_copy);
+    cr_assert(block_open(&b, io_posix(), found.dirs[0], symbols, &err), "%s", err.msg);
+    arena_init(&a, SIZE_MAX);
+    expect_selects(b, &a);
+    arena_fini(&a);
+    block_unref(b);
+    blocks_free(&found);
+    free(root_copy);
+    symbols_free(symbols);
+}
+
+/* ---- a block of our own ---- */
+
+static void
+make_block(const struct io *io, const char *dir, struct block_id id)
+{
+    static const char *const symbols[] = { "", "__name__", "i", "m" };
+    struct block_meta meta = { .min_ms = 0, .max_ms = 7200000, .level = 1 };
+    struct error err = { 0 };
+    struct block_writer *w;
+    char numbers[4000][8];
+    uint8_t p[64];
+    struct chunk_xor x;
+    size_t n = CHUNK_XOR_HEADER_BYTES;
+
+    chunk_xor_start(&x, p);
+    cr_assert(chunk_xor_append(&x, p, &n, sizeof p, 1000, 1.5));
+    struct chunk chunk = { CHUNK_XOR, { p, n }, 1000, 1000 };
+    cr_assert(block_writer_new(&w, io, dir, id, 16384, &err), "%s", err.msg);
+    cr_assert(block_writer_symbol(w, str_c(symbols[0]), &err));
+    for (int i = 0; i < 4000; i++) {
+        snprintf(numbers[i], sizeof numbers[i], "%04d", i);
+        cr_assert(block_writer_symbol(w, str_c(numbers[i]), &err));
+    }
+    for (size_t i = 1; i < ARRAY_LEN(symbols); i++)
+        cr_assert(block_writer_symbol(w, str_c(symbols[i]), &err));
+    for (int i = 0; i < 4000; i++) {
+        struct label v[] = { { LABEL_NAME, STR("m") }, { STR("i"), str_c(numbers[i]) } };
+        cr_assert(block_writer_series(w, (struct labels){ v, 2 }, &chunk, 1, &err), "%s", err.msg);
+    }
+    cr_assert(block_writer_finish(w, &meta, &err), "%s", err.msg);
+    cr_expect_eq(meta.series_nr, 4000);
+    block_meta_fini(&meta);
+    block_writer_free(w);
+}
+
+Test(block, a_file_truncated_while_open_is_an_error_of_that_block)
+{
+    char tmp[] = "/tmp/narthex-test-XXXXXX", dir[128], path[160];
+    struct block_id id = { "01M7WYCDADFBEXMMZFFPZ8Z65C" };
+    struct symbols *symbols = symbols_new();
+    struct sample_buf samples;
+    struct error err = { 0 };
+    struct postings refs;
+    struct block *b;
+    struct arena a;
+
+    io_guard_install();
+    cr_assert(mkdtemp(tmp) != NULL);
+    make_block(io_posix(), tmp, id);
+    snprintf(dir, sizeof dir, "%s/%s", tmp, id.z);
+    arena_init(&a, SIZE_MAX);
+    sample_buf_init(&samples, NULL);
+    cr_assert(block_open(&b, io_posix(), dir, symbols, &err), "%s", err.msg);
+    cr_assert(block_select(b, NULL, 0, NULL, &a, &refs, &err));
+    cr_assert_eq(refs.nr, 4000);
+    cr_assert(b->segments_nr > 1, "segments are cut");
+    cr_assert(block_read(b, refs.v[3999], 0, 7200000, &samples, &err) && samples.nr == 1);
+    snprintf(path, sizeof path, "%s/chunks/000002", dir);
+    cr_assert_eq(truncate(path, 8), 0);
+    cr_expect(block_read(b, refs.v[0], 0, 7200000, &samples, &err), "the first segment is whole");
+    cr_expect_not(block_read(b, refs.v[1500], 0, 7200000, &samples, &err));
+    cr_expect(strstr(error_text(&err), id.z) != NULL, "%s", error_text(&err));
+    snprintf(path, sizeof path, "%s/index", dir);
+    cr_assert_eq(truncate(path, 100), 0);
+    cr_expect_not(block_read(b, refs.v[3999], 0, 7200000, &samples, &err));
+    block_unref(b);
+    cr_expect_not(block_open(&b, io_posix(), dir, symbols, &err));
+    cr_expect_eq(err.kind, ERR_CORRUPT, "%s", error_text(&err));
+    sample_buf_fini(&samples);
+    arena_fini(&a);
+    symbols_free(symbols);
+    cr_expect(io_remove_tree(io_posix(), tmp, &err));
 }
