@@ -20,6 +20,7 @@ struct target_turn {
     struct target_setup *setup; /* a reference: the one the running scrape uses */
     enum turn_state state;
     bool removed, markers;
+    bool unix_socket; /* the client cannot dial one, and must not dial the address instead */
     size_t heap_at;
     int64_t due_ns;
     int64_t aligned_ns;    /* wall: the schedule */
@@ -335,11 +336,13 @@ turn_scrape(struct target_turn *turn, int64_t now_ns)
         scrape_align(clock_now_ns(o->clock), &turn->aligned_ns, turn->t->interval_ms * 1000000,
                      o->align_timestamps, o->timestamp_tolerance_ns);
     observe_interval(turn);
-    if (turn->error == NULL) {
+    if (turn->error == NULL && !turn->unix_socket) {
         turn_fetch(turn);
         return;
     }
-    error_set(&err, ERR_LIMIT, "%s", turn->error);
+    error_set(&err, ERR_LIMIT, "%s",
+              turn->error != NULL ? turn->error
+                                  : "scraping through a unix socket is not supported");
     turn_fail(turn, &err);
     turn_resume(turn);
 }
@@ -430,6 +433,7 @@ add_target(void *arg)
     lock_take(&m->t->lock);
     turn->setup = target_setup_ref(m->t->setup);
     lock_release(&m->t->lock);
+    turn->unix_socket = labels_has(m->t->labels, STR("__unix_socket__"));
     turn->error = m->error;
     m->error = NULL;
     turn->due_ns = clock_monotonic_ns(o->clock) + wait_ns;

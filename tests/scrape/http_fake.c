@@ -119,6 +119,13 @@ answer(struct http_fake *h, int fd, const char *path)
         reply(fd, "200 OK", "", "", "a 1\n", 4);
     } else if (strcmp(path, "/broken") == 0) {
         reply(fd, "200 OK", "text/plain", "", "a{", 2);
+    } else if (strcmp(path, "/sd") == 0) {
+        char json[128];
+        int n =
+            snprintf(json, sizeof json,
+                     "[{\"targets\":[\"127.0.0.1:%u\"],\"labels\":{\"via\":\"http\"}}]", h->port);
+
+        reply(fd, "200 OK", "application/json; charset=utf-8", "", json, (size_t)n);
     } else {
         reply(fd, "404 Not Found", "text/plain", "", "no\n", 3);
     }

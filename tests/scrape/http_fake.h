@@ -1,7 +1,8 @@
 /* tests/scrape/http_fake.h: a small HTTP server on a thread of its own: each path is a behaviour.
  *
  * /metrics a page; /big 1 MiB of it; /bomb gzip that inflates to 64 MiB; /endless bytes without
- * end; /slow one byte and then nothing; /404; /plain no Content-Type; /broken half a line. */
+ * end; /slow one byte and then nothing; /404; /plain no Content-Type; /broken half a line; /sd an
+ * http_sd document that names the server itself. */
 #pragma once
 #include <stdint.h>
 

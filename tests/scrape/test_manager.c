@@ -346,3 +346,24 @@ Test(manager, metadata_of_targets_is_shown)
     arena_fini(&arena);
     bed_fini(&b);
 }
+
+Test(manager, targets_come_from_a_url)
+{
+    struct bed b;
+    char labels[160];
+    const char *jobs[] = {
+        "job_name: url\nscrape_interval: 50ms\nscrape_timeout: 50ms\n"
+        "http_sd_configs: [{url: \"http://127.0.0.1:%d/sd\", refresh_interval: 1s}]\n"
+    };
+
+    bed_init(&b);
+    apply(&b, jobs, 1);
+    snprintf(labels, sizeof labels,
+             "{__name__=\"a\", instance=\"127.0.0.1:%u\", job=\"url\", via=\"http\"}",
+             http_fake_port(b.http));
+    cr_expect(wait_for(counted, &b, labels));
+    apply(&b, jobs, 1); /* what the URL said stays */
+    fake_storage_forget(&b.storage);
+    cr_expect(wait_for(counted, &b, labels));
+    bed_fini(&b);
+}
