@@ -13,7 +13,7 @@
 #include "tsdb/chunk_cut.h"
 #include "tsdb/db_priv.h"
 
-enum { TRUNCATE_TRIES = 20, TRUNCATE_TRY_MS = 5 };
+enum { TRUNCATE_TRIES = 20, TRUNCATE_TRY_MS = 5, CUT_LOOK_MS = 1000, CUT_RETRY_MS = 5000 };
 
 static bool
 keep_ref(void *arg, uint64_t ref)
@@ -178,16 +178,32 @@ db_maintain(struct db *db, struct error *err)
     return ok;
 }
 
+/* Waits for the next round: asked for, due by time, or the head has grown past what is cut. Appends
+ * do not wake the thread, so it looks by itself; the look is a few loads. */
+static void
+round_wait(struct db *db)
+{
+    int64_t until_ns = clock_monotonic_ns(db->clock) + db->o.maintenance_ms * 1000000;
+
+    while (!db->stopping && !db->soon && !cut_due(db) && clock_monotonic_ns(db->clock) < until_ns)
+        cond_wait_ms(&db->wake, &db->wake_lock, MIN(db->o.maintenance_ms, (int64_t)CUT_LOOK_MS));
+}
+
 void *
 db_maintain_thread(void *arg)
 {
     struct db *db = arg;
     struct error err = { 0 };
+    bool cut_failed = false;
 
     lock_take(&db->wake_lock);
     while (!db->stopping) {
-        if (!db->soon)
-            cond_wait_ms(&db->wake, &db->wake_lock, db->o.maintenance_ms);
+        /* A cut that cannot be made now (disk full, appenders in the way) is tried again after a
+         * pause. */
+        if (cut_failed && !db->soon)
+            cond_wait_ms(&db->wake, &db->wake_lock,
+                         MIN(db->o.maintenance_ms, (int64_t)CUT_RETRY_MS));
+        round_wait(db);
         db->soon = false;
         if (db->stopping)
             break;
@@ -195,6 +211,7 @@ db_maintain_thread(void *arg)
         if (!db_maintain(db, &err) && err.kind != ERR_CANCELED)
             log_error(&db->o.log, "maintenance failed, tried again in the next round", LOG_E(&err));
         error_clear(&err);
+        cut_failed = cut_due(db);
         lock_take(&db->wake_lock);
     }
     lock_release(&db->wake_lock);

@@ -39,10 +39,10 @@ struct db {
 
     struct lock options_lock;
 
-    struct lock maintain_lock; /* one round at a time; guards the three below */
-    int64_t cut_end_ms;        /* blocks hold everything below; INT64_MIN: none cut yet */
-    int64_t truncate_ms;       /* the head is still to be truncated to here once readers have passed
-                                  truncate_mark */
+    struct lock maintain_lock;  /* one round at a time; guards the three below */
+    _Atomic int64_t cut_end_ms; /* blocks hold everything below; INT64_MIN: none cut yet */
+    int64_t truncate_ms; /* the head is still to be truncated to here once readers have passed
+                            truncate_mark */
     uint64_t truncate_mark;
     bool truncate_due, merging_off;
 
