@@ -34,16 +34,18 @@ path_start(struct str url)
 static bool
 check(struct str url, struct error *err)
 {
-    if (url.n > 0 && (url.p[0] == '"' || url.p[0] == '\'' || url.p[url.n - 1] == '"' || url.p[url.n - 1] == '\''))
+    if (url.n > 0 && (url.p[0] == '"' || url.p[0] == '\'' || url.p[url.n - 1] == '"' ||
+                      url.p[url.n - 1] == '\''))
         return error_set(err, ERR_INVALID, "URL must not begin or end with quotes");
     if (!str_starts(url, STR("http://")) && !str_starts(url, STR("https://")))
-        return error_set(err, ERR_INVALID, "invalid URL \"%.*s\": expected http:// or https://", STR_ARG(url));
+        return error_set(err, ERR_INVALID, "invalid URL \"%.*s\": expected http:// or https://",
+                         STR_ARG(url));
     return true;
 }
 
 bool
-external_url_make(struct str flag, struct str prefix, struct str hostname, struct str listen, struct external_url *out,
-                  struct error *err)
+external_url_make(struct str flag, struct str prefix, struct str hostname, struct str listen,
+                  struct external_url *out, struct error *err)
 {
     struct buf url = { 0 }, route = { 0 };
 
@@ -51,7 +53,8 @@ external_url_make(struct str flag, struct str prefix, struct str hostname, struc
         size_t colon = listen.n;
         while (colon > 0 && listen.p[colon - 1] != ':')
             colon--;
-        buf_printf(&url, "http://%.*s:%.*s", STR_ARG(hostname), (int)(listen.n - colon), listen.p + colon);
+        buf_printf(&url, "http://%.*s:%.*s", STR_ARG(hostname), (int)(listen.n - colon),
+                   listen.p + colon);
     } else if (check(flag, err)) {
         size_t path = path_start(flag);
         buf_add(&url, flag.p, path);

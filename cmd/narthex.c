@@ -12,8 +12,8 @@
 #include "cmd/version.h"
 
 #ifdef NARTHEX_JEMALLOC
-/* Memory that a query or a cut block has freed goes back within a second or two, by a thread of the allocator's own; few arenas, since each holds
- * back some. */
+/* Memory that a query or a cut block has freed goes back within a second or two, by a thread of the
+ * allocator's own; few arenas, since each holds back some. */
 extern const char *malloc_conf;
 const char *malloc_conf = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:4";
 #endif
@@ -40,7 +40,8 @@ files_limit_raise(const struct log *log)
         return;
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-        log_info(log, "Leaving limit on open files at its hard limit", LOG_I("files", limit.rlim_cur));
+        log_info(log, "Leaving limit on open files at its hard limit",
+                 LOG_I("files", limit.rlim_cur));
 }
 
 static void
@@ -73,7 +74,8 @@ run(const struct flags *flags, const struct log *log, const sigset_t *signals)
     struct server *server;
     int status, sig;
 
-    log_info(log, "Starting Narthex", LOG_C("version", NARTHEX_VERSION), LOG_C("as", "Prometheus " PROMETHEUS_VERSION));
+    log_info(log, "Starting Narthex", LOG_C("version", NARTHEX_VERSION),
+             LOG_C("as", "Prometheus " PROMETHEUS_VERSION));
     flags_without_effect(flags, log_without_effect, (void *)(uintptr_t)log);
     files_limit_raise(log);
     io_guard_install();
@@ -84,7 +86,8 @@ run(const struct flags *flags, const struct log *log, const sigset_t *signals)
     }
     while (sigwait(signals, &sig) == 0 && sig == SIGHUP)
         reload(server);
-    log_warn(log, "Received an OS signal, exiting gracefully...", LOG_C("signal", sig == SIGINT ? "interrupt" : "terminated"));
+    log_warn(log, "Received an OS signal, exiting gracefully...",
+             LOG_C("signal", sig == SIGINT ? "interrupt" : "terminated"));
     server_stop(server);
     log_info(log, "See you next time!");
     return 0;
@@ -95,8 +98,8 @@ level_of(const char *z)
 {
     struct str name = str_c(z);
 
-    return str_is(name, "debug")  ? LOG_DEBUG
-           : str_is(name, "warn") ? LOG_WARN
+    return str_is(name, "debug")   ? LOG_DEBUG
+           : str_is(name, "warn")  ? LOG_WARN
            : str_is(name, "error") ? LOG_ERROR
                                    : LOG_INFO;
 }
@@ -123,8 +126,9 @@ main(int argc, char **argv)
     if (status >= 0) {
         say(status, &out, &err_text);
     } else {
-        struct log_sink *sink = log_sink_new(STDERR_FILENO, level_of(flags.log_level),
-                                             strcmp(flags.log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
+        struct log_sink *sink =
+            log_sink_new(STDERR_FILENO, level_of(flags.log_level),
+                         strcmp(flags.log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
         struct log log = { .sink = sink };
         if (!flags_features(&flags, &log, &err)) {
             log_error(&log, "Error parsing feature list", LOG_E(&err));

@@ -125,7 +125,8 @@ cpus(const struct process_metrics *p)
     return pool_cpus();
 }
 
-/* Bytes received (field 0) or sent (field 8) by the network namespace, loopback left out as procfs's collector does not. */
+/* Bytes received (field 0) or sent (field 8) by the network namespace, loopback left out as
+ * procfs's collector does not. */
 static double
 network_bytes(unsigned field)
 {
@@ -203,28 +204,32 @@ static const struct process_row {
     const char *name, *help;
     double (*read)(const struct process_metrics *p);
 } rows[] = {
-    { METRIC_COUNTER, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", cpu_seconds },
+    { METRIC_COUNTER, "process_cpu_seconds_total",
+      "Total user and system CPU time spent in seconds.", cpu_seconds },
     { METRIC_GAUGE, "process_open_fds", "Number of open file descriptors.", open_fds },
     { METRIC_GAUGE, "process_max_fds", "Maximum number of open file descriptors.", max_fds },
-    { METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory size in bytes.", virtual_bytes },
-    { METRIC_GAUGE, "process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.",
-      virtual_max },
-    { METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory size in bytes.", resident_bytes },
-    { METRIC_GAUGE, "process_start_time_seconds", "Start time of the process since unix epoch in seconds.",
-      start_seconds },
-    { METRIC_COUNTER, "process_network_receive_bytes_total", "Number of bytes received by the process over the network.",
-      received_bytes },
-    { METRIC_COUNTER, "process_network_transmit_bytes_total", "Number of bytes sent by the process over the network.",
-      sent_bytes },
+    { METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory size in bytes.",
+      virtual_bytes },
+    { METRIC_GAUGE, "process_virtual_memory_max_bytes",
+      "Maximum amount of virtual memory available in bytes.", virtual_max },
+    { METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory size in bytes.",
+      resident_bytes },
+    { METRIC_GAUGE, "process_start_time_seconds",
+      "Start time of the process since unix epoch in seconds.", start_seconds },
+    { METRIC_COUNTER, "process_network_receive_bytes_total",
+      "Number of bytes received by the process over the network.", received_bytes },
+    { METRIC_COUNTER, "process_network_transmit_bytes_total",
+      "Number of bytes sent by the process over the network.", sent_bytes },
     { METRIC_GAUGE, "go_threads", "Number of OS threads created.", threads },
     { METRIC_GAUGE, "go_sched_gomaxprocs_threads",
       "The number of threads that run queries and rules: the CPUs this process may use.", cpus },
 #ifdef NARTHEX_JEMALLOC
-    { METRIC_GAUGE, "go_memstats_alloc_bytes", "Number of bytes allocated in heap and currently in use.",
-      heap_allocated },
-    { METRIC_GAUGE, "go_memstats_heap_alloc_bytes", "Number of heap bytes allocated and currently in use.",
-      heap_allocated },
-    { METRIC_GAUGE, "go_memstats_heap_inuse_bytes", "Number of heap bytes that are in use.", heap_active },
+    { METRIC_GAUGE, "go_memstats_alloc_bytes",
+      "Number of bytes allocated in heap and currently in use.", heap_allocated },
+    { METRIC_GAUGE, "go_memstats_heap_alloc_bytes",
+      "Number of heap bytes allocated and currently in use.", heap_allocated },
+    { METRIC_GAUGE, "go_memstats_heap_inuse_bytes", "Number of heap bytes that are in use.",
+      heap_active },
     { METRIC_GAUGE, "go_memstats_sys_bytes", "Number of bytes obtained from system.", heap_mapped },
 #endif
 };
@@ -234,7 +239,8 @@ struct row_of {
     struct process_metrics *p;
 };
 
-/* One collector for each row: the callback gets the row through a small struct that lives as long as the registry. */
+/* One collector for each row: the callback gets the row through a small struct that lives as long
+ * as the registry. */
 static void
 collect(void *arg, struct metrics_out *out)
 {
@@ -251,29 +257,36 @@ struct owned {
 static void
 build_info(struct metrics *registry)
 {
-    static const char *const names[] = { "branch", "goarch", "goos", "goversion", "revision", "tags", "version", NULL };
+    static const char *const names[] = { "branch",   "goarch", "goos",    "goversion",
+                                         "revision", "tags",   "version", NULL };
     static const char *const our_names[] = { "version", NULL };
 #if defined(__aarch64__)
     const struct str arch = STR("arm64");
 #else
     const struct str arch = STR("amd64");
 #endif
-    const struct str values[] = { STR(BUILD_BRANCH),   arch,        STR("linux"), STR(BUILD_COMPILER),
-                                  STR(BUILD_REVISION), STR("none"), STR(PROMETHEUS_VERSION) };
+    const struct str values[] = { STR(BUILD_BRANCH),      arch,
+                                  STR("linux"),           STR(BUILD_COMPILER),
+                                  STR(BUILD_REVISION),    STR("none"),
+                                  STR(PROMETHEUS_VERSION) };
     const struct str ours = STR(NARTHEX_VERSION);
 
-    metric_set(metrics_child(metrics_family(registry, METRIC_GAUGE, "prometheus_build_info",
-                                            "A metric with a constant '1' value labeled by version, revision, branch, "
-                                            "goversion from which prometheus was built, and the goos and goarch for the "
-                                            "build.",
-                                            names),
-                             values),
+    metric_set(metrics_child(
+                   metrics_family(
+                       registry, METRIC_GAUGE, "prometheus_build_info",
+                       "A metric with a constant '1' value labeled by version, revision, branch, "
+                       "goversion from which prometheus was built, and the goos and goarch for the "
+                       "build.",
+                       names),
+                   values),
                1);
-    metric_set(metrics_child(metrics_family(registry, METRIC_GAUGE, "narthex_build_info",
-                                            "A metric with a constant '1' value labeled by Narthex's own version.",
-                                            our_names),
-                             &ours),
-               1);
+    metric_set(
+        metrics_child(
+            metrics_family(registry, METRIC_GAUGE, "narthex_build_info",
+                           "A metric with a constant '1' value labeled by Narthex's own version.",
+                           our_names),
+            &ours),
+        1);
 }
 
 struct process_metrics *
@@ -285,8 +298,9 @@ process_metrics_new(struct metrics *registry, int64_t start_ms)
     o->p.start_s = (double)start_ms / 1000;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         o->rows[i] = (struct row_of){ &rows[i], &o->p };
-        metrics_collector(registry, metrics_family(registry, rows[i].type, rows[i].name, rows[i].help, no_labels),
-                          collect, &o->rows[i]);
+        metrics_collector(
+            registry, metrics_family(registry, rows[i].type, rows[i].name, rows[i].help, no_labels),
+            collect, &o->rows[i]);
     }
     build_info(registry);
     return &o->p;

@@ -1,5 +1,6 @@
-/* cmd/process_metrics.h: the process's own figures on /metrics: process_*, the Go runtime names that have an honest meaning here, build
- * information. Read from /proc and the allocator when /metrics is asked for. */
+/* cmd/process_metrics.h: the process's own figures on /metrics: process_*, the Go runtime names
+ * that have an honest meaning here, build information. Read from /proc and the allocator when
+ * /metrics is asked for. */
 #pragma once
 #include "base/metrics.h"
 

@@ -1,10 +1,13 @@
-/* Wiring. Start goes from what nothing depends on to what depends on everything, stop the other way round:
+/* Wiring. Start goes from what nothing depends on to what depends on everything, stop the other way
+ * round:
  *
- *   metrics, pool, engine -> http (not ready) -> db (replays) -> notifier -> rules -> scrape -> discovery of Alertmanagers -> configuration
+ *   metrics, pool, engine -> http (not ready) -> db (replays) -> notifier -> rules -> scrape ->
+ * discovery of Alertmanagers -> configuration
  *   -> ready
  *
- * A reload loads the whole file first and touches the parts only when it is good; each part takes its section or refuses, and a
- * refusal leaves the old configuration in charge of that part and is reported. */
+ * A reload loads the whole file first and touches the parts only when it is good; each part takes
+ * its section or refuses, and a refusal leaves the old configuration in charge of that part and is
+ * reported. */
 #include "cmd/server.h"
 
 #include <stdio.h>
@@ -18,6 +21,7 @@
 #include "base/units.h"
 #include "cmd/config.h"
 #include "cmd/external_url.h"
+#include "cmd/features.h"
 #include "cmd/process_metrics.h"
 #include "cmd/version.h"
 #include "discovery/discovery.h"
@@ -28,7 +32,8 @@
 #include "scrape/scrape.h"
 #include "tsdb/db.h"
 
-/* Instant queries that touch at most so many samples are answered on the I/O thread: some 100 us. */
+/* Instant queries that touch at most so many samples are answered on the I/O thread: some 100 us.
+ */
 enum { CHEAP_SAMPLES_MAX = 5000 };
 
 struct server {
@@ -59,6 +64,8 @@ struct server {
     struct http *http;
     struct http_flag *shown_flags;
     size_t shown_flags_nr;
+    struct http_feature *features;
+    size_t features_nr;
     struct arena arena; /* what lives as long as the server */
 };
 
@@ -78,28 +85,55 @@ log_unbuilt(void *arg, const char *path)
     buf_printf(names, "%s%s", names->n == 0 ? "" : ", ", path);
 }
 
+/* What is kept: the file's block counts when it is there, else the flags, else 15 days. */
+struct retention {
+    int64_t ms;
+    uint64_t bytes;
+    double percent;
+};
+
+static struct retention retention_of(const struct flags *f, const struct config *config);
+
+/* Flags count where the file says nothing, and are then shown as if the file had said it. */
+static void
+retention_fill(const struct flags *f, struct config *config)
+{
+    struct retention r = retention_of(f, config);
+    struct tsdb_config *tsdb = config->storage.tsdb;
+
+    tsdb->retention->time_ms = r.ms;
+    tsdb->retention->size_bytes = (int64_t)r.bytes;
+    tsdb->retention->percentage = r.percent;
+}
+
 static bool
 load_config(struct server *s, struct config **config, struct error *err)
 {
     const struct flags *f = s->flags;
     struct config_options options = {
         .scrape = { .extra_scrape_metrics = f->feature.extra_scrape_metrics,
-                    .proto_first = f->feature.created_timestamp_zero_ingestion || f->feature.st_storage },
+                    .proto_first =
+                        f->feature.created_timestamp_zero_ingestion || f->feature.st_storage },
         .env = environment,
         .log = &s->log,
     };
     struct buf unbuilt = { 0 };
 
     if (!config_load(s->io, s->flags->config_file, &options, config, err))
-        return error_wrap(err, "couldn't load configuration (--config.file=\"%s\")", s->flags->config_file);
+        return error_wrap(err, "couldn't load configuration (--config.file=\"%s\")",
+                          s->flags->config_file);
+    retention_fill(f, *config);
     config_unbuilt(*config, log_unbuilt, &unbuilt);
     bool ok = unbuilt.n == 0 || f->narthex_allow_unbuilt;
     if (!ok) {
-        error_set(err, ERR_INVALID, "%s: not built yet, and refused rather than ignored (--narthex.allow-unbuilt starts without): %s",
+        error_set(err, ERR_INVALID,
+                  "%s: not built yet, and refused rather than ignored (--narthex.allow-unbuilt "
+                  "starts without): %s",
                   s->flags->config_file, buf_z(&unbuilt));
         config_unref(*config);
     } else if (unbuilt.n != 0) {
-        log_warn(&s->log, "Configured parts that are not built yet are ignored", LOG_S("parts", buf_as_str(&unbuilt)));
+        log_warn(&s->log, "Configured parts that are not built yet are ignored",
+                 LOG_S("parts", buf_as_str(&unbuilt)));
     }
     buf_fini(&unbuilt);
     return ok;
@@ -108,27 +142,23 @@ load_config(struct server *s, struct config **config, struct error *err)
 static void
 exemplars_apply(struct server *s, const struct config *config)
 {
-    int64_t nr = config->storage.exemplars == NULL ? TSDB_MAX_EXEMPLARS_DEFAULT : config->storage.exemplars->max_exemplars;
+    int64_t nr = config->storage.exemplars == NULL ? TSDB_MAX_EXEMPLARS_DEFAULT
+                                                   : config->storage.exemplars->max_exemplars;
 
     if (s->flags->feature.exemplar_storage)
         db_exemplars_max_set(s->db, nr <= 0 ? 0 : (uint32_t)MIN(nr, (int64_t)UINT32_MAX));
 }
 
-/* What is kept: the file's block counts when it is there, else the flags, else 15 days. */
-struct retention {
-    int64_t ms;
-    uint64_t bytes;
-    double percent;
-};
-
 static struct retention
 retention_of(const struct flags *f, const struct config *config)
 {
     const struct tsdb_config *tsdb = config->storage.tsdb;
-    struct retention r = { f->storage_tsdb_retention_time_ms, (uint64_t)f->storage_tsdb_retention_size_bytes, 0 };
+    struct retention r = { f->storage_tsdb_retention_time_ms,
+                           (uint64_t)f->storage_tsdb_retention_size_bytes, 0 };
 
     if (tsdb->retention_given)
-        r = (struct retention){ tsdb->retention->time_ms, (uint64_t)tsdb->retention->size_bytes, tsdb->retention->percentage };
+        r = (struct retention){ tsdb->retention->time_ms, (uint64_t)tsdb->retention->size_bytes,
+                                tsdb->retention->percentage };
     if (r.ms == 0 && r.bytes == 0 && r.percent == 0)
         r.ms = INT64_C(15) * 24 * 3600 * 1000;
     return r;
@@ -172,7 +202,8 @@ max_block_text(struct arena *arena, const struct retention *r)
 }
 
 static bool
-rule_files(struct server *s, const struct config *config, struct arena *arena, struct conf_strs *files, struct error *err)
+rule_files(struct server *s, const struct config *config, struct arena *arena,
+           struct conf_strs *files, struct error *err)
 {
     size_t cap = 0;
 
@@ -180,7 +211,8 @@ rule_files(struct server *s, const struct config *config, struct arena *arena, s
     for (size_t i = 0; i < config->rule_files.nr; i++) {
         struct conf_strs found;
         if (!glob_list(s->io, config->rule_files.items[i], arena, &found, err))
-            return error_wrap(err, "error retrieving rule files for %.*s", STR_ARG(config->rule_files.items[i]));
+            return error_wrap(err, "error retrieving rule files for %.*s",
+                              STR_ARG(config->rule_files.items[i]));
         ARENA_GROW(arena, files->items, files->nr, files->nr + found.nr, &cap);
         for (size_t j = 0; j < found.nr; j++)
             files->items[files->nr++] = found.items[j];
@@ -235,7 +267,8 @@ notifier_config_apply(struct server *s, const struct config *config, struct erro
     arena_init(&arena, SIZE_MAX);
     sets = ARENA_NEW_ARRAY(&arena, struct discovery_set, alerting->alertmanagers.nr);
     for (size_t i = 0; i < alerting->alertmanagers.nr; i++)
-        sets[i] = (struct discovery_set){ arena_printf(&arena, "config-%zu", i), &alerting->alertmanagers.items[i].discovery };
+        sets[i] = (struct discovery_set){ arena_printf(&arena, "config-%zu", i),
+                                          &alerting->alertmanagers.items[i].discovery };
     discovery_manager_apply(s->notify_discovery, sets, alerting->alertmanagers.nr, config->pool);
     arena_fini(&arena);
     return true;
@@ -269,12 +302,13 @@ config_apply(struct server *s, const struct config *config, struct error *err)
     db_ooo_window_set(s->db, config->storage.tsdb->out_of_order_time_window_ms);
     exemplars_apply(s, config);
     engine_set_subquery_step(s->engine, config->global.evaluation_interval_ms);
-    bool (*const parts[])(struct server *, const struct config *, struct error *) = { notifier_config_apply, rules_apply };
+    bool (*const parts[])(struct server *, const struct config *,
+                          struct error *) = { notifier_config_apply, rules_apply };
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (!parts[i](s, config, ok ? err : &more))
             ok = false;
-    if (!scrape_manager_apply(s->scrape, config->jobs, config->jobs_nr, config->global.external_labels, config->pool,
-                              ok ? err : &more))
+    if (!scrape_manager_apply(s->scrape, config->jobs, config->jobs_nr,
+                              config->global.external_labels, config->pool, ok ? err : &more))
         ok = false;
     error_clear(&more);
     return ok;
@@ -302,12 +336,14 @@ server_reload(struct server *s, struct error *err)
         s->config = config;
     }
     if (ok)
-        log_info(&s->log, "Completed loading of configuration file", LOG_C("filename", s->flags->config_file));
+        log_info(&s->log, "Completed loading of configuration file",
+                 LOG_C("filename", s->flags->config_file));
     else
         log_error(&s->log, "Error reloading config", LOG_E(err));
     show_reload(s, ok);
     http_config_apply(s, s->config, ok);
-    struct http_notification failed = { STR("Configuration reload has failed."), clock_now_ms(s->clock) };
+    struct http_notification failed = { STR("Configuration reload has failed."),
+                                        clock_now_ms(s->clock) };
     http_set_notifications(s->http, &failed, ok ? 0 : 1);
     lock_release(&s->reload_lock);
     return ok;
@@ -369,15 +405,17 @@ db_make(struct server *s, struct error *err)
         .retention_percent = keep.percent,
         .wal_segment_bytes = (uint32_t)f->storage_tsdb_wal_segment_size_bytes,
         .wal_compression = !f->storage_tsdb_wal_compression ? DB_WAL_PLAIN
-                           : strcmp(f->storage_tsdb_wal_compression_type, "zstd") == 0 ? DB_WAL_ZSTD
-                                                                                       : DB_WAL_SNAPPY,
+                           : strcmp(f->storage_tsdb_wal_compression_type, "zstd") == 0
+                               ? DB_WAL_ZSTD
+                               : DB_WAL_SNAPPY,
         .samples_per_chunk = (uint32_t)f->storage_tsdb_samples_per_chunk,
         .chunk_segment_bytes = (uint64_t)f->storage_tsdb_max_block_chunk_segment_size_bytes,
         .ooo_window_ms = s->config->storage.tsdb->out_of_order_time_window_ms,
         .no_lockfile = f->storage_tsdb_no_lockfile,
         .no_overlapping_compaction = !f->storage_tsdb_allow_overlapping_compaction,
         .metadata_wal = f->feature.metadata_wal_records,
-        .xor2 = f->feature.xor2_encoding || str_is(s->config->storage.tsdb->chunk_encoding.floats, "xor2"),
+        .xor2 = f->feature.xor2_encoding ||
+                str_is(s->config->storage.tsdb->chunk_encoding.floats, "xor2"),
     };
 
     if (f->feature.exemplar_storage)
@@ -436,7 +474,8 @@ scrape_make(struct server *s)
         .discovery_reload_ms = f->scrape_discovery_reload_interval_ms,
         .append_metadata = f->feature.metadata_wal_records,
         .type_and_unit_labels = f->feature.type_and_unit_labels,
-        .parse_start_timestamps = f->feature.created_timestamp_zero_ingestion || f->feature.st_storage,
+        .parse_start_timestamps =
+            f->feature.created_timestamp_zero_ingestion || f->feature.st_storage,
     };
     struct discovery_options notify = {
         .name = "notify",
@@ -458,11 +497,14 @@ base_make(struct server *s)
 {
     s->metrics = metrics_new();
     s->process = process_metrics_new(s->metrics, clock_now_ms(s->clock));
-    s->ready = metrics_gauge(s->metrics, "prometheus_ready", "Whether Prometheus startup was fully completed and the server is ready for normal operation.");
+    s->ready = metrics_gauge(s->metrics, "prometheus_ready",
+                             "Whether Prometheus startup was fully completed and the server is "
+                             "ready for normal operation.");
     s->reload_ok = metrics_gauge(s->metrics, "prometheus_config_last_reload_successful",
                                  "Whether the last configuration reload attempt was successful.");
-    s->reload_time = metrics_gauge(s->metrics, "prometheus_config_last_reload_success_timestamp_seconds",
-                                   "Timestamp of the last successful configuration reload.");
+    s->reload_time =
+        metrics_gauge(s->metrics, "prometheus_config_last_reload_success_timestamp_seconds",
+                      "Timestamp of the last successful configuration reload.");
     s->pool = pool_new(pool_cpus(), "worker");
 }
 
@@ -492,12 +534,17 @@ static struct str
 shown_value(struct server *s, const struct flag_value *flag)
 {
     const struct retention keep = retention_of(s->flags, s->config);
+    char text[DURATION_TEXT_MAX];
 
     if (str_is(flag->name, "web.route-prefix"))
         return str_c(s->url.route_prefix);
     if (str_is(flag->name, "web.external-url"))
-        return arena_printf(&s->arena, "%s%s", s->url.url, s->url.route_prefix[1] == '\0' ? "/" : "");
-    if (str_is(flag->name, "storage.tsdb.max-block-duration") && flag->value.n == 0)
+        return arena_printf(&s->arena, "%s%s", s->url.url,
+                            s->url.route_prefix[1] == '\0' ? "/" : "");
+    if (str_is(flag->name, "storage.tsdb.retention.time") && keep.ms != 0)
+        return arena_str(&s->arena, str_c(duration_text(keep.ms, text)));
+    if (str_is(flag->name, "storage.tsdb.max-block-duration") &&
+        s->flags->storage_tsdb_max_block_duration_ms == 0)
         return max_block_text(&s->arena, &keep);
     return flag->value;
 }
@@ -545,8 +592,10 @@ http_deps_of(struct server *s)
         .enable_admin = f->web_enable_admin_api,
         .flags = s->shown_flags,
         .flags_nr = s->shown_flags_nr,
-        .build = { STR(PROMETHEUS_VERSION), STR(BUILD_REVISION), STR(BUILD_BRANCH), STR(BUILD_USER), STR(BUILD_DATE),
-                   STR(BUILD_COMPILER) },
+        .features = s->features,
+        .features_nr = s->features_nr,
+        .build = { STR(PROMETHEUS_VERSION), STR(BUILD_REVISION), STR(BUILD_BRANCH), STR(BUILD_USER),
+                   STR(BUILD_DATE), STR(BUILD_COMPILER) },
         .runtime = { .start_ms = clock_now_ms(s->clock),
                      .cwd = str_c(s->cwd),
                      .hostname = str_c(s->hostname),
@@ -592,10 +641,11 @@ start_prepare(struct server *s, int *exit_status, struct error *err)
     if (!cors_make(s, err) || !load_config(s, &s->config, err))
         return false;
     *exit_status = 2;
-    if (!external_url_make(str_c(f->web_external_url), str_c(f->web_route_prefix), str_c(s->hostname), f->web_listen_address.items[0],
-                           &s->url, err))
+    if (!external_url_make(str_c(f->web_external_url), str_c(f->web_route_prefix),
+                           str_c(s->hostname), f->web_listen_address.items[0], &s->url, err))
         return error_wrap(err, "parse external URL \"%s\"", f->web_external_url);
     shown_flags_make(s);
+    s->features = features_list(f, &s->arena, &s->features_nr);
     return true;
 }
 
@@ -607,8 +657,10 @@ start_parts(struct server *s, int *exit_status, struct error *err)
     *exit_status = 1;
     if (!http_make(s, err))
         return error_wrap(err, "unable to start web listener");
-    struct http_notification starting = { STR("Prometheus is starting and replaying the write-ahead log (WAL)."),
-                                          clock_now_ms(s->clock) };
+    struct http_notification starting = {
+        STR("Prometheus is starting and replaying the write-ahead log (WAL)."),
+        clock_now_ms(s->clock)
+    };
     http_set_notifications(s->http, &starting, 1);
     if (!db_make(s, err))
         return error_wrap(err, "opening storage failed");
@@ -623,13 +675,14 @@ start_parts(struct server *s, int *exit_status, struct error *err)
     rules_manager_start(s->rules);
     http_set_notifications(s->http, NULL, 0);
     parts_ready(s, HTTP_READY);
-    log_info(&s->log, "Server is ready to receive web requests.", LOG_I("port", http_port(s->http)));
+    log_info(&s->log, "Server is ready to receive web requests.",
+             LOG_I("port", http_port(s->http)));
     return true;
 }
 
 bool
-server_start(const struct flags *flags, const struct log *log, void (*quit)(void *arg), void *arg, struct server **server,
-             int *exit_status, struct error *err)
+server_start(const struct flags *flags, const struct log *log, void (*quit)(void *arg), void *arg,
+             struct server **server, int *exit_status, struct error *err)
 {
     struct server *s = MEM_NEW(struct server);
 
@@ -655,8 +708,10 @@ server_stop(struct server *s)
     if (s == NULL)
         return;
     if (s->http != NULL) {
-        struct http_notification stopping = { STR("Prometheus is shutting down and gracefully stopping all operations."),
-                                              clock_now_ms(s->clock) };
+        struct http_notification stopping = {
+            STR("Prometheus is shutting down and gracefully stopping all operations."),
+            clock_now_ms(s->clock)
+        };
         http_set_notifications(s->http, &stopping, 1);
         parts_ready(s, HTTP_STOPPING);
     }

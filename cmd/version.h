@@ -1,5 +1,5 @@
-/* cmd/version.h: what the server says it is. Clients that ask for a version get Prometheus's, whose place we take; our own stands in
- * `revision` and in narthex_build_info. */
+/* cmd/version.h: what the server says it is. Clients that ask for a version get Prometheus's, whose
+ * place we take; our own stands in `revision` and in narthex_build_info. */
 #pragma once
 
 #define PROMETHEUS_VERSION "3.14.0"

@@ -44,6 +44,21 @@ def peer(name):
     return path
 
 
+def alertmanager_command():
+    """Debian's Alertmanager reads its default templates from /usr/share only, and it is unpacked, not installed: it runs in a mount
+    namespace of its own that has them there."""
+    program = peer("alertmanager")
+    templates = os.path.join(PEERS, "prometheus-alertmanager/usr/share/prometheus/alertmanager")
+    if os.path.exists("/usr/share/prometheus/alertmanager/default.tmpl"):
+        return [program]
+    script = (f"mount -t tmpfs none /usr/share && mkdir -p /usr/share/prometheus && "
+              f"cp -r {templates} /usr/share/prometheus/ && exec {program} \"$@\"")
+    command = ["unshare", "--mount"] + ([] if os.geteuid() == 0 else ["--map-root-user"]) + ["sh", "-c", script, "alertmanager"]
+    if subprocess.run([*command, "--version"], capture_output=True).returncode != 0:
+        skip("Alertmanager cannot be started: no mount namespace to give it its templates")
+    return command
+
+
 def workdir():
     """A temporary directory that goes with the test (kept when KEEP is set, to look at after a failure)."""
     path = tempfile.mkdtemp(prefix="narthex-e2e-")

@@ -2,7 +2,7 @@
 import json
 import os
 
-from lib import (NARTHEX, Process, Server, free_port, http, peer, wait_until, workdir, write)
+from lib import (NARTHEX, Process, Server, alertmanager_command, free_port, http, peer, wait_until, workdir, write)
 
 CONFIG = """
 global:
@@ -37,13 +37,13 @@ receivers: [{name: none}]
 
 
 def main():
-    alertmanager, node_exporter = peer("alertmanager"), peer("node_exporter")
+    alertmanager, node_exporter = alertmanager_command(), peer("node_exporter")
     d = workdir()
     os.mkdir(f"{d}/targets")
     am_port, node_port = free_port(), free_port()
     write(f"{d}/rules.yml", RULES)
     write(f"{d}/am.yml", AM_CONFIG)
-    am = Process([alertmanager, f"--config.file={d}/am.yml", f"--storage.path={d}/am", "--cluster.listen-address=",
+    am = Process([*alertmanager, f"--config.file={d}/am.yml", f"--storage.path={d}/am", "--cluster.listen-address=",
                   f"--web.listen-address=127.0.0.1:{am_port}"], f"{d}/am.log")
     am_url = f"http://127.0.0.1:{am_port}"
     wait_until("alertmanager", lambda: http("GET", am_url + "/-/ready")[0] == 200, process=am)
