@@ -16,6 +16,7 @@ target_link_libraries(cmd_config
     PUBLIC scrape_config rules_config tsdb_config remote_config
     PRIVATE product_options)
 add_library(cmd_flags STATIC
+    ${CMAKE_CURRENT_LIST_DIR}/flag_line.c
     ${CMAKE_CURRENT_LIST_DIR}/flags.c
     ${CMAKE_CURRENT_LIST_DIR}/flags_show.c
     ${CMAKE_CURRENT_LIST_DIR}/flags_table.c)

@@ -4,21 +4,17 @@
  * status 2). */
 #include "cmd/flags.h"
 
-#include <errno.h>
 #include <math.h>
 
-#include "base/decimal.h"
 #include "base/duration.h"
 #include "base/mem.h"
 #include "base/quote.h"
 #include "base/regex.h"
 #include "base/units.h"
+#include "cmd/flag_line.h"
 #include "cmd/flags_table.h"
 
 enum { EXIT_WRONG_LINE = 1, EXIT_WRONG_VALUE = 2, EXIT_WRONG_MODE = 3 };
-
-#define AT_FILE_BYTES_MAX (1u << 20)
-#define AT_FILES_MAX      100 /* a file that names itself ends here */
 
 /* A flag met on the line. */
 struct element {
@@ -29,98 +25,11 @@ struct element {
 
 struct line {
     struct flags *flags;
-    const struct io *io;
-    struct str *args; /* what is left, next one last */
-    size_t args_nr, args_cap, files_nr;
-    bool flags_over;   /* after -- */
-    struct str pushed; /* the value of --x=value */
-    bool has_pushed;
+    struct flag_line text;
     struct element *elements;
     size_t nr, cap;
     enum flag_action action;
 };
-
-static void
-push_arg(struct line *l, struct str arg)
-{
-    MEM_GROW(l->args, l->args_nr + 1, &l->args_cap);
-    l->args[l->args_nr++] = arg;
-}
-
-/* The lines of a file become arguments, in place of @file. */
-static bool
-push_file(struct line *l, struct str path, struct error *err)
-{
-    struct arena *arena = l->flags->arena;
-    char *text = NULL;
-    size_t n = 0, first = l->args_nr;
-
-    if (++l->files_nr > AT_FILES_MAX)
-        return error_set(err, ERR_LIMIT, "more than %d @files", AT_FILES_MAX);
-    if (!io_read_file(l->io, arena_str(arena, path).p, AT_FILE_BYTES_MAX, &text, &n, err))
-        return error_wrap(err, "failed to open arguments file \"%.*s\"", STR_ARG(path));
-    struct str all = arena_str(arena, (struct str){ text, n });
-    mem_free(text);
-    for (size_t from = 0; from < all.n;) {
-        size_t end = str_find(all, '\n', from);
-        struct str one = { all.p + from, end - from };
-        if (str_ends(one, STR("\r")))
-            one.n--;
-        if (one.n > 0 && one.p[0] != '#')
-            push_arg(l, one);
-        from = end + 1;
-    }
-    for (size_t i = first, k = l->args_nr; i + 1 < k; i++, k--) {
-        struct str swap = l->args[i];
-        l->args[i] = l->args[k - 1];
-        l->args[k - 1] = swap;
-    }
-    return true;
-}
-
-enum token_kind { TOKEN_END, TOKEN_VALUE, TOKEN_LONG, TOKEN_SHORT };
-
-static bool
-next_token(struct line *l, enum token_kind *kind, struct str *text, struct error *err)
-{
-    *kind = TOKEN_VALUE;
-    if (l->has_pushed) {
-        l->has_pushed = false;
-        *text = l->pushed;
-        return true;
-    }
-    if (l->args_nr == 0) {
-        *kind = TOKEN_END;
-        *text = STR_NONE;
-        return true;
-    }
-    struct str arg = *text = l->args[--l->args_nr];
-    if (l->flags_over)
-        return true;
-    if (str_is(arg, "--")) {
-        l->flags_over = true;
-        return next_token(l, kind, text, err);
-    }
-    if (str_starts(arg, STR("--"))) {
-        size_t equals = str_find(arg, '=', 2);
-        *kind = TOKEN_LONG;
-        *text = (struct str){ arg.p + 2, equals - 2 };
-        l->has_pushed = equals < arg.n;
-        if (l->has_pushed)
-            l->pushed = str_skip(arg, equals + 1);
-        return true;
-    }
-    if (str_starts(arg, STR("-")) && arg.n > 1) {
-        *kind = TOKEN_SHORT;
-        *text = str_skip(arg, 1);
-        return true;
-    }
-    if (str_is(arg, "-"))
-        *text = STR("");
-    if (str_starts(arg, STR("@")))
-        return push_file(l, str_skip(arg, 1), err) && next_token(l, kind, text, err);
-    return true;
-}
 
 static size_t
 find_row(struct str name)
@@ -143,7 +52,7 @@ static bool
 read_long(struct line *l, struct str name, struct error *err)
 {
     struct element e = { .row = find_row(name) };
-    enum token_kind kind;
+    enum flag_token_kind kind;
 
     if (e.row == flag_rows_nr && str_starts(name, STR("no-"))) {
         e.row = find_row(str_skip(name, 3));
@@ -154,7 +63,7 @@ read_long(struct line *l, struct str name, struct error *err)
     if (e.row == flag_rows_nr)
         return error_set(err, ERR_INVALID, "unknown long flag '--%.*s'", STR_ARG(name));
     if (takes_value(e.row)) {
-        if (!next_token(l, &kind, &e.value, err))
+        if (!flag_line_next(&l->text, &kind, &e.value, err))
             return false;
         if (kind != TOKEN_VALUE)
             return error_set(err, ERR_INVALID, "expected argument for flag '--%.*s'",
@@ -170,11 +79,11 @@ read_long(struct line *l, struct str name, struct error *err)
 static bool
 read_line(struct line *l, struct error *err)
 {
-    enum token_kind kind;
+    enum flag_token_kind kind;
     struct str text;
 
     for (;;) {
-        if (!next_token(l, &kind, &text, err))
+        if (!flag_line_next(&l->text, &kind, &text, err))
             return false;
         if (kind == TOKEN_END)
             return true;
@@ -183,71 +92,13 @@ read_line(struct line *l, struct error *err)
         if (kind == TOKEN_SHORT && text.p[0] != 'h')
             return error_set(err, ERR_INVALID, "unknown short flag '-%c'", text.p[0]);
         if (kind == TOKEN_SHORT && text.n > 1)
-            push_arg(l, arena_printf(l->flags->arena, "-%.*s", STR_ARG(str_skip(text, 1))));
+            flag_line_push(&l->text,
+                           arena_printf(l->flags->arena, "-%.*s", STR_ARG(str_skip(text, 1))));
         if (!read_long(l, kind == TOKEN_SHORT ? STR("help") : text, err))
             return false;
         if (l->action == ACTION_VERSION)
             return true;
     }
-}
-
-static bool
-in_choices(const char *choices, struct str value)
-{
-    struct str all = str_c(choices);
-
-    for (size_t from = 0; from < all.n;) {
-        size_t end = str_find(all, ',', from);
-        if (str_eq(value, (struct str){ all.p + from, end - from }))
-            return true;
-        from = end + 1;
-    }
-    return false;
-}
-
-static bool
-set_float(struct str text, double *v, struct error *err)
-{
-    struct buf quoted = { 0 };
-
-    if (decimal_parse(text, v))
-        return true;
-    quote_go(text, &quoted);
-    error_set(err, ERR_INVALID, "strconv.ParseFloat: parsing %s: %s", buf_z(&quoted),
-              decimal_refusal(text));
-    buf_fini(&quoted);
-    return false;
-}
-
-static bool
-set_int(struct str text, int64_t *v, struct error *err)
-{
-    double f;
-
-    if (!set_float(text, &f, err))
-        return false;
-    *v = isnan(f) || f < -0x1p63 || f >= 0x1p63 ? INT64_MIN : (int64_t)f;
-    return true;
-}
-
-static bool
-set_int64(struct arena *arena, struct str text, int64_t *v, struct error *err)
-{
-    const char *z = arena_str(arena, text).p;
-    struct buf quoted = { 0 };
-    char *end;
-
-    errno = 0;
-    long long parsed = strtoll(z, &end, 0);
-    if (text.n > 0 && *end == '\0' && errno == 0) {
-        *v = parsed;
-        return true;
-    }
-    quote_go(text, &quoted);
-    error_set(err, ERR_INVALID, "strconv.ParseInt: parsing %s: %s", buf_z(&quoted),
-              errno == ERANGE ? "value out of range" : "invalid syntax");
-    buf_fini(&quoted);
-    return false;
 }
 
 static void
@@ -262,7 +113,7 @@ static bool
 add_message(struct arena *arena, const struct flag_row *row, struct flags_strs *list,
             struct str one, struct error *err)
 {
-    if (!in_choices(row->choices, one))
+    if (!flag_in_choices(row->choices, one))
         return error_set(err, ERR_INVALID,
                          "unknown type for remote write protobuf message %.*s, supported: "
                          "prometheus.WriteRequest, io.prometheus.write.v2.Request",
@@ -276,14 +127,13 @@ add_message(struct arena *arena, const struct flag_row *row, struct flags_strs *
 }
 
 static bool
-refuse_choice(const struct flag_row *row, struct str text, struct error *err)
+set_enum(const struct flag_row *row, struct str text, struct error *err)
 {
     /* The two flags of the log have words of their own. */
-    if (str_starts(str_c(row->name), STR("log.")))
+    if (str_starts(str_c(row->name), STR("log.")) && !flag_in_choices(row->choices, text))
         return error_set(err, ERR_INVALID, "unrecognized log %s %.*s", row->name + 4,
                          STR_ARG(text));
-    return error_set(err, ERR_INVALID, "enum value must be one of %s, got '%.*s'", row->choices,
-                     STR_ARG(text));
+    return flag_enum(row->choices, text, err);
 }
 
 static bool
@@ -305,13 +155,13 @@ set_value(struct flags *flags, const struct flag_row *row, struct str text, stru
         return add_message(flags->arena, row, at, text, err);
     case FLAG_ENUM:
         *(const char **)at = arena_str(flags->arena, text).p;
-        return in_choices(row->choices, text) || refuse_choice(row, text, err);
+        return set_enum(row, text, err);
     case FLAG_INT:
-        return set_int(text, at, err);
+        return flag_int(text, at, err);
     case FLAG_INT64:
-        return set_int64(flags->arena, text, at, err);
+        return flag_int64(flags->arena, text, at, err);
     case FLAG_FLOAT:
-        return set_float(text, at, err);
+        return flag_float(text, at, err);
     case FLAG_DURATION:
         return duration_parse(text, at, err);
     case FLAG_GO_DURATION:
@@ -481,14 +331,13 @@ int
 flags_parse(struct flags *flags, int argc, char *const *argv, const struct io *io, struct buf *out,
             struct buf *err_text)
 {
-    struct line l = { .flags = flags, .io = io };
+    struct line l = { .flags = flags };
     struct error err = { 0 };
     int status;
 
     *flags = (struct flags){ .arena = MEM_NEW(struct arena) };
     arena_init(flags->arena, SIZE_MAX);
-    for (int i = argc; i-- > 1;)
-        push_arg(&l, str_c(argv[i]));
+    flag_line_init(&l.text, flags->arena, io, argc, argv);
     if (!read_line(&l, &err)) {
         buf_printf(err_text, "Error parsing command line arguments: %s\nprometheus: error: %s\n",
                    error_text(&err), error_text(&err));
@@ -498,7 +347,7 @@ flags_parse(struct flags *flags, int argc, char *const *argv, const struct io *i
     } else {
         status = finish(&l, &err, out, err_text);
     }
-    mem_free(l.args);
+    flag_line_fini(&l.text);
     mem_free(l.elements);
     error_clear(&err);
     return status;
