@@ -2,10 +2,12 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/fault_io.h"
 #include "conformance.h"
 #include "tsdb/block_priv.h"
 #include "tsdb/block_writer.h"
@@ -524,13 +526,13 @@ Test(block, selects_what_the_matchers_match)
 
 /* ---- a block of our own ---- */
 
-static void
-make_block(const struct io *io, const char *dir, struct block_id id)
+static bool
+write_block(const struct io *io, const char *dir, struct block_id id, int series_nr,
+            struct error *err)
 {
-    static const char *const symbols[] = { "", "__name__", "i", "m" };
+    static const char *const names[] = { "__name__", "i", "m" };
     struct block_meta meta = { .min_ms = 0, .max_ms = 7200000, .level = 1 };
-    struct error err = { 0 };
-    struct block_writer *w;
+    struct block_writer *w = NULL;
     char numbers[4000][8];
     uint8_t p[64];
     struct chunk_xor x;
@@ -539,22 +541,58 @@ make_block(const struct io *io, const char *dir, struct block_id id)
     chunk_xor_start(&x, p);
     cr_assert(chunk_xor_append(&x, p, &n, sizeof p, 1000, 1.5));
     struct chunk chunk = { CHUNK_XOR, { p, n }, 1000, 1000 };
-    cr_assert(block_writer_new(&w, io, dir, id, 16384, &err), "%s", err.msg);
-    cr_assert(block_writer_symbol(w, str_c(symbols[0]), &err));
-    for (int i = 0; i < 4000; i++) {
-        snprintf(numbers[i], sizeof numbers[i], "%04d", i);
-        cr_assert(block_writer_symbol(w, str_c(numbers[i]), &err));
+    bool ok = block_writer_new(&w, io, dir, id, 16384, err) && block_writer_symbol(w, STR(""), err);
+    for (int i = 0; ok && i < series_nr; i++) {
+        snprintf(numbers[i], sizeof numbers[i], "%04d", i % 10000);
+        ok = block_writer_symbol(w, str_c(numbers[i]), err);
     }
-    for (size_t i = 1; i < ARRAY_LEN(symbols); i++)
-        cr_assert(block_writer_symbol(w, str_c(symbols[i]), &err));
-    for (int i = 0; i < 4000; i++) {
+    for (size_t i = 0; ok && i < ARRAY_LEN(names); i++)
+        ok = block_writer_symbol(w, str_c(names[i]), err);
+    for (int i = 0; ok && i < series_nr; i++) {
         struct label v[] = { { LABEL_NAME, STR("m") }, { STR("i"), str_c(numbers[i]) } };
-        cr_assert(block_writer_series(w, (struct labels){ v, 2 }, &chunk, 1, &err), "%s", err.msg);
+        ok = block_writer_series(w, (struct labels){ v, 2 }, &chunk, 1, err);
     }
-    cr_assert(block_writer_finish(w, &meta, &err), "%s", err.msg);
-    cr_expect_eq(meta.series_nr, 4000);
+    ok = ok && block_writer_finish(w, &meta, err);
     block_meta_fini(&meta);
     block_writer_free(w);
+    return ok;
+}
+
+/* Fail the first call, then the second, ...: a block is whole or not there. */
+Test(block, a_crash_while_writing_leaves_a_whole_block_or_none)
+{
+    struct block_id id = { "01M7WYCDADFBEXMMZFFPZ8Z65C" };
+    uint32_t whole_nr = 0, nth = 1;
+
+    for (bool fired = true; fired; nth++) {
+        struct symbols *symbols = symbols_new();
+        struct fault_io fio;
+        struct error err = { 0 };
+        struct io_stat st;
+        struct block *b = NULL;
+        fault_io_init(&fio, (struct fault){ .nth = nth, .sys = EIO, .crash = true });
+        bool ok = io_mkdir(&fio.io, "/data", &err) && io_sync_dir(&fio.io, "/", &err) &&
+                  write_block(&fio.io, "/data", id, 50, &err);
+        fired = fault_io_crash(&fio);
+        error_clear(&err);
+        bool there = io_stat_path(&fio.io, "/data/01M7WYCDADFBEXMMZFFPZ8Z65C", &st, &err);
+        cr_expect(there || !ok, "call %u, seed %llu: acknowledged and gone", nth,
+                  (unsigned long long)fio.seed);
+        error_clear(&err);
+        if (there) {
+            cr_expect(block_open(&b, &fio.io, "/data/01M7WYCDADFBEXMMZFFPZ8Z65C", symbols, &err),
+                      "call %u, seed %llu: %s", nth, (unsigned long long)fio.seed,
+                      error_text(&err));
+            cr_expect(b == NULL || block_meta(b)->series_nr == 50);
+            whole_nr++;
+        }
+        block_unref(b);
+        error_clear(&err);
+        fault_io_fini(&fio);
+        symbols_free(symbols);
+    }
+    cr_expect_gt(whole_nr, 0);
+    cr_expect_gt(nth, 10);
 }
 
 Test(block, a_file_truncated_while_open_is_an_error_of_that_block)
@@ -570,7 +608,7 @@ Test(block, a_file_truncated_while_open_is_an_error_of_that_block)
 
     io_guard_install();
     cr_assert(mkdtemp(tmp) != NULL);
-    make_block(io_posix(), tmp, id);
+    cr_assert(write_block(io_posix(), tmp, id, 4000, &err), "%s", err.msg);
     snprintf(dir, sizeof dir, "%s/%s", tmp, id.z);
     arena_init(&a, SIZE_MAX);
     sample_buf_init(&samples, NULL);
