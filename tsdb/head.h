@@ -131,8 +131,6 @@ void head_replay_alias(struct head *h, uint64_t ref, struct head_series *s);
 struct head_series *head_find_ref(struct head *h, uint64_t ref);
 /* A number to split work by: one series belongs to one worker whatever the reference. */
 uint32_t head_series_id(const struct head_series *s);
-/* Fetches what head_replay_sample() will touch. */
-void head_prefetch_open(const struct head_series *s);
 /* Appends unless it is not newer than what the series has. Calls for one series must not run at
  * once. */
 struct head_replay {

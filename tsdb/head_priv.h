@@ -239,7 +239,37 @@ series_has_samples(const struct head_series *s)
 /* head_refs.c */
 void head_refs_init(struct head_refs *r);
 void head_refs_fini(struct head_refs *r);
-uint32_t head_refs_find(const struct head_refs *r, uint64_t ref);
+static inline size_t
+ref_dir_start(const struct ref_dir *d, uint64_t key)
+{
+    return (size_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - d->log));
+}
+
+static inline struct ref_page *
+ref_page_find(const struct ref_dir *d, uint64_t key)
+{
+    size_t mask = ((size_t)1 << d->log) - 1;
+
+    for (size_t i = ref_dir_start(d, key);; i = (i + 1) & mask) {
+        uint64_t k = atomic_load_explicit(&d->e[i].key, memory_order_acquire);
+        if (k == key)
+            return atomic_load_explicit(&d->e[i].page, memory_order_acquire);
+        if (k == 0)
+            return NULL;
+    }
+}
+
+static inline uint32_t
+head_refs_find(const struct head_refs *r, uint64_t ref)
+{
+    struct ref_dir *d = atomic_load_explicit(&r->dir, memory_order_acquire);
+    struct ref_page *page = ref_page_find(d, (ref >> REF_PAGE_LOG) + 1);
+
+    if (page == NULL)
+        return SID_NONE;
+    return atomic_load_explicit(&page->sid[ref & (REF_PAGE_NR - 1)], memory_order_acquire);
+}
+
 void head_refs_set(struct head_refs *r, uint64_t ref, uint32_t sid); /* SID_NONE removes */
 void head_refs_forget_sid(struct head_refs *r, uint32_t sid);
 

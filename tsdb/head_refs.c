@@ -48,42 +48,11 @@ head_refs_fini(struct head_refs *r)
     lock_fini(&r->lock);
 }
 
-static inline size_t
-dir_start(const struct ref_dir *d, uint64_t key)
-{
-    return (size_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - d->log));
-}
-
-static inline struct ref_page *
-page_find(const struct ref_dir *d, uint64_t key)
-{
-    size_t mask = ((size_t)1 << d->log) - 1;
-
-    for (size_t i = dir_start(d, key);; i = (i + 1) & mask) {
-        uint64_t k = atomic_load_explicit(&d->e[i].key, memory_order_acquire);
-        if (k == key)
-            return atomic_load_explicit(&d->e[i].page, memory_order_acquire);
-        if (k == 0)
-            return NULL;
-    }
-}
-
-uint32_t
-head_refs_find(const struct head_refs *r, uint64_t ref)
-{
-    struct ref_dir *d = atomic_load_explicit(&r->dir, memory_order_acquire);
-    struct ref_page *page = page_find(d, (ref >> REF_PAGE_LOG) + 1);
-
-    if (page == NULL)
-        return SID_NONE;
-    return atomic_load_explicit(&page->sid[ref & (REF_PAGE_NR - 1)], memory_order_acquire);
-}
-
 /* Only into free places: a lookup that walks past a removed key must go on. */
 static void
 dir_put(struct ref_dir *d, uint64_t key, struct ref_page *page)
 {
-    size_t mask = ((size_t)1 << d->log) - 1, i = dir_start(d, key);
+    size_t mask = ((size_t)1 << d->log) - 1, i = ref_dir_start(d, key);
 
     while (atomic_load_explicit(&d->e[i].key, memory_order_relaxed) != 0)
         i = (i + 1) & mask;
@@ -129,7 +98,7 @@ static void
 page_drop(struct head_refs *r, uint64_t key, struct ref_page *page)
 {
     struct ref_dir *d = atomic_load(&r->dir);
-    size_t mask = ((size_t)1 << d->log) - 1, i = dir_start(d, key);
+    size_t mask = ((size_t)1 << d->log) - 1, i = ref_dir_start(d, key);
 
     while (atomic_load(&d->e[i].key) != key)
         i = (i + 1) & mask;
@@ -146,7 +115,7 @@ head_refs_set(struct head_refs *r, uint64_t ref, uint32_t sid)
     uint64_t key = (ref >> REF_PAGE_LOG) + 1;
 
     lock_take(&r->lock);
-    struct ref_page *page = page_find(atomic_load(&r->dir), key);
+    struct ref_page *page = ref_page_find(atomic_load(&r->dir), key);
     if (page == NULL && sid != SID_NONE)
         page = page_add(r, key);
     if (page != NULL) {

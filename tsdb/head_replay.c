@@ -75,13 +75,6 @@ replayed(struct head_replay *w, int64_t t_ms)
         write_seals(w);
 }
 
-void
-head_prefetch_open(const struct head_series *s)
-{
-    if (s->data != NULL)
-        __builtin_prefetch(s->data + s->data_n, 1);
-}
-
 /* No lock: replay gives each series to one worker, and nobody reads yet. */
 void
 head_replay_sample(struct head_replay *w, struct head_series *s, int64_t t_ms, double v)

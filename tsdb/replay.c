@@ -13,9 +13,10 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "tsdb/checkpoint.h"
+#include "tsdb/head_priv.h"
 #include "tsdb/record.h"
 
-enum { BATCH_BYTES = 1 << 20, BATCHES_NR = 4, GROUP = 16, WORKERS_MAX = 16 };
+enum { BATCH_BYTES = 1 << 20, BATCHES_NR = 4, GROUP = 16, WORKERS_MAX = 16, OWNER_LOG = 6 };
 
 struct batch_record {
     size_t at, n; /* in the batch's bytes */
@@ -48,7 +49,6 @@ struct replay {
     const struct replay_options *o;
     struct replay_result *r;
     struct arena arena;
-    struct buf unpacked;
     struct wal_damages *damages;
     uint32_t segment;
     struct lock lock; /* guards the batches' counts and the two below */
@@ -73,24 +73,34 @@ static void
 group_apply(struct worker *w, struct sample_group *g)
 {
     for (unsigned i = 0; i < g->nr; i++)
-        head_prefetch_open(g->series[i]);
+        if (g->series[i]->data != NULL)
+            __builtin_prefetch(g->series[i]->data + g->series[i]->data_n, 1);
     for (unsigned i = 0; i < g->nr; i++)
         head_replay_sample(&w->head, g->series[i], g->t_ms[i], g->v[i]);
     g->nr = 0;
+}
+
+/* Runs of neighbours go to one worker: they share cache lines of the tables, and patterns in the
+ * order of series (every fourth a constant) do not give one worker all the work. */
+static inline bool
+owns(const struct worker *w, uint32_t sid)
+{
+    return (sid >> OWNER_LOG) % w->rp->workers_nr == w->index;
 }
 
 static inline void
 group_add(struct worker *w, struct sample_group *g, uint64_t ref, int64_t t_ms, double v)
 {
     struct replay *rp = w->rp;
-    struct head_series *s = head_find_ref(rp->o->head, ref);
+    uint32_t sid = head_refs_find(&rp->o->head->refs, ref);
 
-    if (UNLIKELY(s == NULL)) {
+    if (UNLIKELY(sid == SID_NONE)) {
         w->unknown_refs_nr += w->index == 0;
         return;
     }
-    if (t_ms < rp->o->min_valid_ms || head_series_id(s) % rp->workers_nr != w->index)
+    if (t_ms < rp->o->min_valid_ms || !owns(w, sid))
         return;
+    struct head_series *s = head_series_at(rp->o->head, sid);
     __builtin_prefetch(s, 1);
     g->series[g->nr] = s;
     g->t_ms[g->nr] = t_ms;
@@ -152,8 +162,7 @@ apply_histograms(struct worker *w, struct bytes rec)
         struct head_series *s = head_find_ref(w->rp->o->head, h.ref);
         if (s == NULL)
             w->unknown_refs_nr += w->index == 0;
-        else if (h.t_ms >= w->rp->o->min_valid_ms &&
-                 head_series_id(s) % w->rp->workers_nr == w->index)
+        else if (h.t_ms >= w->rp->o->min_valid_ms && owns(w, head_series_id(s)))
             head_replay_histogram(&w->head, s, h.t_ms, &h.h);
         arena_rewind(&w->arena, mark);
     }
@@ -253,16 +262,18 @@ batches_wait(struct replay *rp)
         batch_finish(rp, &rp->batches[i]);
 }
 
+/* rec stands at the end of the batch's bytes already, unless it was not compressed. */
 static void
 batch_add(struct replay *rp, const struct wal_record *packed, struct bytes rec)
 {
     struct replay_batch *b = filling(rp);
 
+    if (packed->compression == WAL_PLAIN)
+        buf_add(&b->bytes, rec.p, rec.n);
     MEM_GROW(b->records, b->nr + 1, &b->cap);
     b->records[b->nr++] = (struct batch_record){
-        .at = b->bytes.n, .n = rec.n, .start = packed->start, .end = packed->end
+        .at = b->bytes.n - rec.n, .n = rec.n, .start = packed->start, .end = packed->end
     };
-    buf_add(&b->bytes, rec.p, rec.n);
     if (b->bytes.n >= BATCH_BYTES)
         batch_give(rp);
 }
@@ -416,12 +427,16 @@ replay_segment(struct replay *rp, const char *path, struct error *err)
         struct error bad = { 0 };
         struct bytes rec;
         struct arena_mark mark = arena_mark(&rp->arena);
+        struct replay_batch *b = filling(rp);
+        size_t bytes_nr = b->bytes.n, records_nr = b->nr;
         if (step == WAL_HOLE)
             note_damage(rp, &packed, reader.hole_why);
-        else if (!wal_unpack(&packed, &rp->unpacked, &rec, &bad))
+        else if (!wal_unpack_more(&packed, &b->bytes, &rec, &bad))
             note_damage(rp, &packed, error_text(&bad));
         else if (!replay_record(rp, &packed, rec))
             note_damage(rp, &packed, "record does not decode");
+        if (filling(rp) == b && b->nr == records_nr) /* not one for the workers */
+            b->bytes.n = MIN(b->bytes.n, bytes_nr);
         error_clear(&bad);
         arena_rewind(&rp->arena, mark);
     }
@@ -555,7 +570,6 @@ replay_run(const struct replay_options *o, struct replay_result *r, struct error
         buf_fini(&rp->batches[i].bytes);
         mem_free(rp->batches[i].records);
     }
-    buf_fini(&rp->unpacked);
     arena_fini(&rp->arena);
     cond_fini(&rp->moved);
     lock_fini(&rp->lock);

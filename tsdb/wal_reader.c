@@ -263,7 +263,7 @@ unpack_snappy(struct bytes in, struct buf *into, struct error *err)
     uint8_t *p = buf_reserve(into, n);
     if (snappy_uncompress((const char *)in.p, in.n, (char *)p, &n) != SNAPPY_OK)
         return error_set(err, ERR_CORRUPT, "snappy record does not decode");
-    into->n = n;
+    into->n += n;
     return true;
 }
 
@@ -282,7 +282,7 @@ unpack_zstd(struct bytes in, struct buf *into, struct error *err)
             return error_set(err, ERR_CORRUPT, "zstd record is too long");
         size_t n = ZSTD_decompress(buf_reserve(into, room), room, in.p, in.n);
         if (!ZSTD_isError(n)) {
-            into->n = n;
+            into->n += n;
             return true;
         }
         if (told != ZSTD_CONTENTSIZE_UNKNOWN)
@@ -291,9 +291,11 @@ unpack_zstd(struct bytes in, struct buf *into, struct error *err)
 }
 
 bool
-wal_unpack(const struct wal_record *rec, struct buf *into, struct bytes *out, struct error *err)
+wal_unpack_more(const struct wal_record *rec, struct buf *into, struct bytes *out,
+                struct error *err)
 {
-    buf_reset(into);
+    size_t at = into->n;
+
     if (rec->compression == WAL_PLAIN) {
         *out = rec->data;
         return true;
@@ -301,8 +303,15 @@ wal_unpack(const struct wal_record *rec, struct buf *into, struct bytes *out, st
     bool ok = rec->compression == WAL_SNAPPY ? unpack_snappy(rec->data, into, err)
                                              : unpack_zstd(rec->data, into, err);
     if (ok)
-        *out = buf_as_bytes(into);
+        *out = (struct bytes){ into->p + at, into->n - at };
     return ok;
+}
+
+bool
+wal_unpack(const struct wal_record *rec, struct buf *into, struct bytes *out, struct error *err)
+{
+    buf_reset(into);
+    return wal_unpack_more(rec, into, out, err);
 }
 
 static bool

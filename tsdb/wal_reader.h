@@ -48,6 +48,8 @@ enum wal_step wal_reader_next(struct wal_reader *r, struct wal_record *rec);
 MUST_CHECK bool wal_reader_end(struct wal_reader *r, struct error *err);
 
 /* Decompresses into `into` (reused) when needed. Sizes are checked before room is made. */
+MUST_CHECK bool wal_unpack_more(const struct wal_record *rec, struct buf *into, struct bytes *out,
+                                struct error *err); /* behind what `into` holds */
 MUST_CHECK bool
 wal_unpack(const struct wal_record *rec, struct buf *into, struct bytes *out, struct error *err);
 
