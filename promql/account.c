@@ -23,7 +23,7 @@ raise_peak(struct replay *r, uint64_t now)
 static uint64_t
 given_at(const struct replay *r, const struct node *n, size_t k)
 {
-    const struct tally *t = &r->ev->tallies[n->id];
+    const struct tally *t = &r->ev->tallies[node_shared(n)->id];
 
     if (n->type == VALUE_STRING || k >= node_steps(n))
         return 0;
@@ -33,7 +33,7 @@ given_at(const struct replay *r, const struct node *n, size_t k)
 static uint64_t
 weight_at(const struct replay *r, const struct node *n, size_t k)
 {
-    const uint64_t *heavy_at = r->ev->tallies[n->id].heavy_at;
+    const uint64_t *heavy_at = r->ev->tallies[node_shared(n)->id].heavy_at;
 
     return given_at(r, n, k) + (heavy_at == NULL ? 0 : heavy_at[k]);
 }
@@ -41,13 +41,13 @@ weight_at(const struct replay *r, const struct node *n, size_t k)
 static uint64_t
 given(const struct replay *r, const struct node *n)
 {
-    return r->ev->tallies[n->id].total;
+    return r->ev->tallies[node_shared(n)->id].total;
 }
 
 static void
 add_loaded(struct replay *r, const struct node *n)
 {
-    const struct tally *t = &r->ev->tallies[n->id];
+    const struct tally *t = &r->ev->tallies[node_shared(n)->id];
 
     r->loaded += t->loaded;
     for (size_t k = 0; r->loaded_at != NULL && t->loaded_at != NULL && k < node_steps(n); k++)
@@ -178,7 +178,8 @@ replay_node(struct replay *r, const struct node *n, uint64_t now)
         return replay_once(r, n, now);
     if (ops == &fold_ops || ops == &topk_ops || ops == &ratio_ops || ops == &quantile_ops)
         return replay_aggregate(r, n, now);
-    if (ops == &negate_ops || ops == &label_ops || ops == &absent_range_ops || ops == &rename_ops)
+    if (ops == &negate_ops || ops == &label_ops || ops == &absent_range_ops || ops == &rename_ops ||
+        ops == &alias_ops)
         return replay_node(r, n->args[0], now);
     return replay_steps(r, n, now);
 }

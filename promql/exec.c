@@ -103,6 +103,8 @@ eval_fini(struct eval *ev)
     table_fini(&ev->texts);
     mem_free(ev->made);
     mem_free(ev->selections);
+    mem_free(ev->owners);
+    mem_free(ev->parts);
 }
 
 bool
@@ -201,6 +203,13 @@ void
 eval_tally_tree(struct eval *ev, const struct node *root)
 {
     tally_node(ev, root);
+}
+
+void
+eval_tally_clear(struct eval *ev)
+{
+    tallies_free(ev->tallies, ev->nodes_nr);
+    ev->tallies = MEM_NEW_ARRAY(struct tally, MAX(ev->nodes_nr, 1u));
 }
 
 /* ---- nodes ---- */
@@ -305,12 +314,28 @@ block_column(struct eval *ev, uint32_t i, struct worker *w, void *arg, struct er
     return node_column(ev, b->n, b->from + i, w, &b->columns[i], err);
 }
 
+/* Steps of all columns that one column of n makes on its way: a subquery's grid may be a thousand
+ * times finer. */
+static size_t
+steps_in_flight(const struct node *n)
+{
+    size_t steps = node_steps(n);
+
+    if (n->held != NULL)
+        return 0;
+    for (uint32_t i = 0; i < n->args_nr; i++)
+        steps += steps_in_flight(n->args[i]);
+    return steps;
+}
+
 static uint32_t
 block_columns(const struct eval *ev, const struct node *n)
 {
-    size_t bytes = MAX(node_steps(n), (size_t)1) * 9,
+    /* Value, presence, and for subqueries the sample made of them. */
+    size_t bytes = (steps_in_flight(n) + 1) * 25,
            most = (size_t)ev->workers_nr * COLUMNS_PER_WORKER_MAX;
-    size_t fit = MAX(BLOCK_BYTES_MAX / bytes, (size_t)1);
+    size_t room = MIN((size_t)BLOCK_BYTES_MAX, ev->budget->bytes_max / 8),
+           fit = MAX(room / bytes, (size_t)1);
 
     return (uint32_t)MIN(MIN(most, fit), (size_t)UINT32_MAX);
 }
@@ -319,7 +344,8 @@ static void
 workers_rewind(struct eval *ev)
 {
     for (uint32_t i = 0; i < ev->workers_nr; i++)
-        arena_rewind(&ev->workers[i].arena, (struct arena_mark){ NULL, 0 });
+        if (ev->workers[i].arena.top != NULL)
+            arena_rewind(&ev->workers[i].arena, (struct arena_mark){ NULL, 0 });
 }
 
 static bool
@@ -402,4 +428,28 @@ error_too_many_samples(struct error *err)
 {
     return error_set(err, ERR_LIMIT,
                      "query processing would load too many samples into memory in query execution");
+}
+
+/* ---- series that several sources may feed ---- */
+
+struct owner {
+    uint32_t node, series, source;
+};
+
+bool
+eval_owns(struct eval *ev, const struct node *n, uint32_t i, uint32_t source)
+{
+    bool owns = true, known = false;
+
+    pthread_mutex_lock(&ev->owners_lock);
+    for (size_t k = 0; !known && k < ev->owners_nr; k++) {
+        known = ev->owners[k].node == n->id && ev->owners[k].series == i;
+        owns = !known || ev->owners[k].source == source;
+    }
+    if (!known) {
+        MEM_GROW(ev->owners, ev->owners_nr + 1, &ev->owners_cap);
+        ev->owners[ev->owners_nr++] = (struct owner){ n->id, i, source };
+    }
+    pthread_mutex_unlock(&ev->owners_lock);
+    return owns;
 }

@@ -10,6 +10,7 @@
  * take each column of their child once, in series order, into arrays of groups x steps; two-phase
  * nodes hold one side; step-blocked nodes keep a choice of series per step. */
 #pragma once
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/arena.h"
@@ -105,7 +106,8 @@ struct window_tally {
 
 struct eval {
     struct query_guard guard; /* first: the querier calls back with it */
-    struct arena *arena;
+    struct arena *arena;      /* of the slice of steps at work */
+    struct arena *keep;       /* of the whole query; the same unless it runs in slices */
     struct arena_budget *budget;
     struct pool *pool;
     const struct clock *clock;
@@ -114,6 +116,8 @@ struct eval {
     uint64_t samples_max;
     int64_t lookback_ms, subquery_step_ms;
     int64_t start_ms, end_ms, step_ms; /* of the query; step 0: instant */
+    int64_t slice_start_ms,
+        slice_end_ms; /* the steps at work; start and end unless it runs in slices */
     bool delayed_names, per_step_stats;
 
     struct querier *q;
@@ -121,6 +125,12 @@ struct eval {
     struct table texts;                         /* symbols made by the query, by text */
     struct str *made;                           /* text of symbol i + MADE_SYMBOLS */
     size_t made_nr, made_cap;
+
+    struct owner *owners; /* under owners_lock: see eval_owns() */
+    size_t owners_nr, owners_cap;
+    pthread_mutex_t owners_lock;
+    struct shared_part *parts; /* plan.c: parts that may occur again */
+    size_t parts_nr, parts_cap;
 
     struct selection *selections;
     size_t selections_nr, selections_cap;
@@ -140,6 +150,7 @@ void eval_fini(struct eval *ev);
 MUST_CHECK bool eval_go_on(struct eval *ev, struct error *err);
 /* Sums the workers' tallies of all nodes below root into ev->tallies. */
 void eval_tally_tree(struct eval *ev, const struct node *root);
+void eval_tally_clear(struct eval *ev);
 bool error_too_many_samples(struct error *err);
 void tally_column(struct tally *t, const struct column *c);
 /* Points of a column as Prometheus counts samples. */
@@ -194,6 +205,10 @@ column_histogram(const struct column *c, size_t i)
 {
     return c->h == NULL ? NULL : c->h[i];
 }
+
+/* True when series i of node n has points from no other source, in this slice of steps and in those
+ * before. */
+bool eval_owns(struct eval *ev, const struct node *n, uint32_t i, uint32_t source);
 
 /* ---- series.c: labels by id ---- */
 
@@ -256,6 +271,10 @@ bool error_same_labels(struct error *err);
 
 /* The tree for e; selections are collected in ev. */
 MUST_CHECK bool plan_build(struct eval *ev, struct expr *e, struct node **root, struct error *err);
+/* Bytes that running all steps at once would hold, the result left out. The selections are made. */
+uint64_t plan_bytes(const struct eval *ev, const struct node *root);
+/* The node itself, where an equal part of the query is evaluated elsewhere. */
+const struct node *node_shared(const struct node *n);
 void *node_new(struct eval *ev, size_t bytes, const struct node_ops *ops, struct frame *f,
                const struct expr *e, uint32_t args_nr);
 #define NODE_NEW(ev, type, ops, f, e, args_nr) \
@@ -347,7 +366,7 @@ extern const struct node_ops select_ops, range_ops, math_ops, negate_ops, time_o
     string_ops, scalar_ops, vector_ops, binary_scalar_ops, pick_scalar_ops, binary_mixed_ops,
     join_ops, set_ops, fold_ops, topk_ops, ratio_ops, quantile_ops, count_values_ops, histogram_ops,
     bucket_ops, label_ops, sort_ops, absent_ops, absent_range_ops, invariant_ops, timestamp_ops,
-    info_ops, nothing_ops, rename_ops;
+    info_ops, nothing_ops, rename_ops, alias_ops;
 
 /* Whether a function of one float per sample is node_math.c's. */
 bool math_has(enum function_id fn);

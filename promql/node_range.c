@@ -393,15 +393,15 @@ range_column(struct eval *ev, struct node *n, uint32_t i, struct worker *w, stru
              struct error *err)
 {
     struct range_node *r = (struct range_node *)n;
-    uint32_t with_points = 0;
 
     if (n->first == NULL)
         return range_source_column(ev, n, i, w, out, err);
     if (!node_merge(ev, n, i, w, range_source_column, out, err))
         return false;
-    for (uint32_t k = n->first[i]; k < n->first[i + 1]; k++)
-        with_points += r->windows[n->sources[k]].out_nr > 0;
-    return with_points <= 1 || ev->delayed_names || error_same_labels(err);
+    for (uint32_t k = n->first[i]; !ev->delayed_names && k < n->first[i + 1]; k++)
+        if (r->windows[n->sources[k]].out_nr > 0 && !eval_owns(ev, n, i, n->sources[k]))
+            return error_same_labels(err);
+    return true;
 }
 
 const struct node_ops range_ops = { range_open, range_column };

@@ -222,3 +222,27 @@ nothing_open(struct eval *ev, struct node *n, struct error *err)
 }
 
 const struct node_ops nothing_ops = { nothing_open, NULL };
+
+/* A part of the query that occurs again later, where it is evaluated. */
+static bool
+alias_open(struct eval *ev, struct node *n, struct error *err)
+{
+    struct node *real = n->args[0];
+
+    if (!node_open(ev, real, err) || !node_hold(ev, real, err))
+        return false;
+    n->series = real->series;
+    n->series_nr = n->sources_nr = real->series_nr;
+    n->held = real->held;
+    return true;
+}
+
+const struct node_ops alias_ops = { alias_open, NULL };
+
+const struct node *
+node_shared(const struct node *n)
+{
+    while (n->ops == &alias_ops)
+        n = n->args[0];
+    return n;
+}

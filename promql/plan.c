@@ -7,6 +7,8 @@
  * whatever their offsets and ranges. */
 #include "promql/exec_priv.h"
 
+#include "promql/expr_same.h"
+
 #include <inttypes.h>
 
 #include "base/mem.h"
@@ -24,6 +26,18 @@ struct place {
     bool stats;   /* somewhere above only count and sum of histograms are read */
     bool buckets; /* somewhere above buckets are needed: that wins */
 };
+
+/* A part of the query that was built already, in case it occurs again. */
+struct shared_part {
+    const struct expr *e;
+    const struct frame *frame;
+    struct node *node;
+    bool plain, stats_only;
+};
+
+enum {
+    SHARED_PARTS_MAX = 64
+}; /* longer queries are machine-made; comparing all pairs would be slow */
 
 static bool
 build(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err);
@@ -675,7 +689,7 @@ build_string(struct eval *ev, struct place p, struct expr *e, struct node **out)
 }
 
 static bool
-build(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
+build_kind(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
 {
     switch (e->kind) {
     case EXPR_NUMBER:
@@ -704,12 +718,73 @@ build(struct eval *ev, struct place p, struct expr *e, struct node **out, struct
     }
 }
 
+/* ---- parts that occur more than once ---- */
+
+/* A part worth evaluating once: it reads many samples for each point. */
+static bool
+worth_sharing(const struct expr *e)
+{
+    if (e->kind == EXPR_AGGREGATE)
+        return true;
+    for (size_t i = 0; e->kind == EXPR_CALL && i < e->call.args_nr; i++)
+        if (is_range(expr_unwrapped(e->call.args[i])))
+            return true;
+    return false;
+}
+
+static bool
+same_place(const struct shared_part *a, const struct place *p)
+{
+    const struct step_grid *x = &a->frame->grid, *y = &p->frame->grid;
+
+    return x->start_ms == y->start_ms && x->step_ms == y->step_ms && x->nr == y->nr &&
+           a->frame->instant == p->frame->instant && a->plain == p->plain &&
+           a->stats_only == (p->stats && !p->buckets);
+}
+
+/* The later of two equal parts is evaluated, since annotations show the later position; the earlier
+ * one becomes its alias. */
+static void
+share_part(struct eval *ev, const struct place *p, const struct expr *e, struct node *n)
+{
+    if (!worth_sharing(e) || ev->parts_nr == SHARED_PARTS_MAX)
+        return;
+    for (size_t i = 0; i < ev->parts_nr; i++) {
+        struct shared_part *part = &ev->parts[i];
+
+        if (!same_place(part, p) || !expr_same(part->e, e))
+            continue;
+        part->node->ops = &alias_ops;
+        part->node->args = ARENA_NEW_ARRAY(ev->arena, struct node *, 1);
+        part->node->args[0] = n;
+        part->node->args_nr = 1;
+        part->node = n;
+        part->e = e;
+        n->uses++;
+        return;
+    }
+    MEM_GROW(ev->parts, ev->parts_nr + 1, &ev->parts_cap);
+    ev->parts[ev->parts_nr++] =
+        (struct shared_part){ e, p->frame, n, p->plain, p->stats && !p->buckets };
+}
+
+static bool
+build(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
+{
+    if (!build_kind(ev, p, e, out, err))
+        return false;
+    share_part(ev, &p, e, *out);
+    return true;
+}
+
 bool
 plan_build(struct eval *ev, struct expr *e, struct node **root, struct error *err)
 {
     struct place p = { .hint_step_ms = ev->step_ms };
 
-    p.frame = frame_new(ev, ev->start_ms, ev->end_ms, MAX(ev->step_ms, (int64_t)1));
+    ev->parts_nr = ev->nodes_nr = ev->ranks_nr = 0;
+    p.frame = frame_new(ev, ev->slice_start_ms, ev->slice_end_ms, MAX(ev->step_ms, (int64_t)1));
+    p.frame->instant = ev->start_ms == ev->end_ms;
     if (!build_child(ev, p, e, true, root, err))
         return false;
     if (ev->delayed_names && e->type == VALUE_VECTOR) {
@@ -719,4 +794,73 @@ plan_build(struct eval *ev, struct expr *e, struct node **root, struct error *er
         *root = ranked(ev, n);
     }
     return true;
+}
+
+/* ---- cost ---- */
+
+enum {
+    FOLD_BYTES = 28,  /* sum, compensation, count, result */
+    COLUMN_BYTES = 9, /* value and presence */
+    HEAP_BYTES = 24
+};
+
+/* At most so many series, and what is held to make them. */
+struct cost {
+    uint64_t series_nr, bytes;
+};
+
+static struct cost cost_of(const struct eval *ev, const struct node *n);
+
+static struct cost
+cost_of_children(const struct eval *ev, const struct node *n)
+{
+    struct cost sum = { 0, 0 };
+
+    for (uint32_t i = 0; i < n->args_nr; i++) {
+        struct cost c = cost_of(ev, n->args[i]);
+
+        sum.bytes += c.bytes;
+        sum.series_nr =
+            n->ops == &set_ops ? sum.series_nr + c.series_nr : MAX(sum.series_nr, c.series_nr);
+    }
+    return sum;
+}
+
+static uint64_t
+selected(const struct eval *ev, uint32_t selection)
+{
+    const struct series_set *set = ev->selections[selection].set;
+
+    return set == NULL ? 0 : set->nr;
+}
+
+static struct cost
+cost_of(const struct eval *ev, const struct node *n)
+{
+    struct cost c = cost_of_children(ev, n);
+    uint64_t steps = node_steps(n);
+
+    if (n->ops == &select_ops)
+        c.series_nr = selected(ev, ((const struct select_node *)n)->selection);
+    else if (n->ops == &range_ops && ((const struct range_node *)n)->inner == NULL)
+        c.series_nr = selected(ev, ((const struct range_node *)n)->selection);
+    if (n->ops == &fold_ops) {
+        const struct aggregate_expr *a = ((const struct aggregate_node *)n)->expr;
+
+        c.series_nr =
+            a->grouping_nr == 0 && !a->without ? MIN(c.series_nr, (uint64_t)1) : c.series_nr;
+        c.bytes += c.series_nr * steps * FOLD_BYTES;
+    } else if (n->ops == &topk_ops) {
+        c.bytes += c.series_nr * steps * HEAP_BYTES;
+    } else if (n->ops == &join_ops || n->ops == &set_ops || n->ops == &quantile_ops ||
+               n->ops == &count_values_ops || n->ops == &alias_ops) {
+        c.bytes += c.series_nr * steps * COLUMN_BYTES;
+    }
+    return c;
+}
+
+uint64_t
+plan_bytes(const struct eval *ev, const struct node *root)
+{
+    return cost_of(ev, root).bytes;
 }

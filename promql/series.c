@@ -40,8 +40,8 @@ eval_symbol(struct eval *ev, struct str text)
     struct made_symbol *m = table_find(&ev->texts, hash, made_is, &text);
     if (m != NULL)
         return m->id;
-    m = ARENA_NEW(ev->arena, struct made_symbol);
-    *m = (struct made_symbol){ arena_str(ev->arena, text), MADE_SYMBOLS + (symbol_id)ev->made_nr };
+    m = ARENA_NEW(ev->keep, struct made_symbol);
+    *m = (struct made_symbol){ arena_str(ev->keep, text), MADE_SYMBOLS + (symbol_id)ev->made_nr };
     MEM_GROW(ev->made, ev->made_nr + 1, &ev->made_cap);
     ev->made[ev->made_nr++] = m->text;
     table_add(&ev->texts, hash, m);

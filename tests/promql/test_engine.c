@@ -349,6 +349,56 @@ Test(engine, shares_a_prepared_query_and_few_places)
     mem_storage_free(s);
 }
 
+static const char *const long_queries[] = {
+    "max(sum by (i) (c_total))",
+    "sum(topk(3, c_total))",
+    "sum(c_total / on (i) rate(c_total[1m]))",
+    "count(quantile by (i) (0.5, c_total))",
+};
+
+Test(engine, runs_in_slices_when_memory_is_short)
+{
+    for (size_t i = 0; i < ARRAY_LEN(long_queries); i++) {
+        struct query q = range_query(long_queries[i]);
+        struct engine_options o = { 0 };
+        struct query_result whole, sliced;
+        struct error err = { 0 };
+
+        q.step_ms = 100; /* 18,001 steps of 20 series: about 10 MB at once */
+        cr_assert_null(run(&o, &q, &whole, &err));
+        o.query_bytes_max = 6 << 20;
+        const char *text = run(&o, &q, &sliced, &err);
+        cr_assert_null(text, "%s: %s", long_queries[i], text);
+        cr_expect(same_results(&whole, &sliced), "%s", long_queries[i]);
+        cr_expect_eq(whole.stats.total_queryable_samples, sliced.stats.total_queryable_samples);
+        query_result_fini(&whole);
+        query_result_fini(&sliced);
+    }
+}
+
+Test(engine, evaluates_equal_parts_once_and_counts_them_twice)
+{
+    struct query q = range_query("rate(c_total[5m]) / rate(c_total[5m]) + on () group_left () "
+                                 "(sum(c_total) / (sum(c_total)))");
+    struct query half = range_query("rate(c_total[5m])"), sum = range_query("sum(c_total)");
+    struct engine_options o = { 0 };
+    struct query_result r, one, two;
+    struct error err = { 0 };
+
+    cr_assert_null(run(&o, &q, &r, &err));
+    cr_assert_null(run(&o, &half, &one, &err));
+    cr_assert_null(run(&o, &sum, &two, &err));
+    cr_expect_eq(r.series_nr, 20);
+    for (size_t i = 0; i < r.series_nr; i++)
+        for (size_t k = 0; k < r.series[i].nr; k++)
+            cr_expect_eq(r.series[i].v[k], 2);
+    cr_expect_eq(r.stats.total_queryable_samples,
+                 2 * (one.stats.total_queryable_samples + two.stats.total_queryable_samples));
+    query_result_fini(&r);
+    query_result_fini(&one);
+    query_result_fini(&two);
+}
+
 Test(engine, cuts_the_result_at_the_limit)
 {
     struct query q = range_query("c_total");
