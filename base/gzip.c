@@ -55,9 +55,20 @@ decode_whole(struct bytes in, size_t bytes_max, struct buf *out)
     return true;
 }
 
+/* A page sent with "Content-Encoding: gzip" that is none is common enough to have its own word. */
+static const char *
+gzip_fault(struct bytes in, int status)
+{
+    if (status == Z_BUF_ERROR)
+        return "unexpected EOF";
+    bool magic = in.n > 2 && in.p[0] == 0x1f && in.p[1] == 0x8b && in.p[2] == 8;
+    return magic ? "gzip: invalid checksum or data" : "gzip: invalid header";
+}
+
 /* Runs inflate() until the stream ends, several gzip members in a row. */
 static bool
-inflate_all(z_stream *z, bool members, size_t bytes_max, struct buf *out, struct error *err)
+inflate_all(z_stream *z, struct bytes in, bool members, size_t bytes_max, struct buf *out,
+            struct error *err)
 {
     size_t total = 0;
 
@@ -77,8 +88,9 @@ inflate_all(z_stream *z, bool members, size_t bytes_max, struct buf *out, struct
             status = inflateReset(z);
         if (status != Z_OK)
             return error_set(err, ERR_CORRUPT, "%s",
-                             status == Z_BUF_ERROR ? "unexpected EOF"
-                                                   : "gzip: invalid checksum or data");
+                             members                 ? gzip_fault(in, status)
+                             : status == Z_BUF_ERROR ? "unexpected EOF"
+                                                     : "zlib: invalid checksum or data");
     }
 }
 
@@ -92,7 +104,7 @@ decode_stream(int window_bits, struct bytes in, size_t bytes_max, struct buf *ou
         return error_set(err, ERR_LIMIT, "compressed body of %zu bytes", in.n);
     if (inflateInit2(&z, window_bits) != Z_OK)
         mem_exhausted(0);
-    bool ok = inflate_all(&z, window_bits > MAX_WBITS, bytes_max, out, err);
+    bool ok = inflate_all(&z, in, window_bits > MAX_WBITS, bytes_max, out, err);
     inflateEnd(&z);
     return ok;
 }

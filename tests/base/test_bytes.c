@@ -122,6 +122,27 @@ Test(gzip, round_trips_and_keeps_the_limit)
     }
 }
 
+Test(gzip, says_what_is_wrong)
+{
+    static const struct {
+        const char *in, *want;
+    } cases[] = { { "a_metric 1\n", "gzip: invalid header" },
+                  { "", "unexpected EOF" },
+                  { "\x1f\x8b\x08", "unexpected EOF" },
+                  { "\x1f\x8b\x08\xff\xff\xff\xff\xff\xff\xff",
+                    "gzip: invalid checksum or data" } };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bytes in = { (const uint8_t *)cases[i].in, strlen(cases[i].in) };
+        struct buf out = { 0 };
+        struct error err = { 0 };
+        cr_expect_not(gzip_decode(GZIP_GZIP, in, 100, &out, &err));
+        cr_expect_str_eq(error_text(&err), cases[i].want, "case %zu", i);
+        error_clear(&err);
+        buf_fini(&out);
+    }
+}
+
 Test(gzip, takes_several_members_in_a_row)
 {
     struct buf packed = { 0 }, out = { 0 };
