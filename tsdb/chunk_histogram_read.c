@@ -7,6 +7,7 @@
  * fields as xor, each bucket with its own state. */
 #include "tsdb/chunk_priv.h"
 
+#include "model/histogram_math.h"
 #include "tsdb/chunk_varbit.h"
 
 enum { HEADER_BYTES = 3, SCHEMA_MIN = -9, SCHEMA_MAX = 52 };
@@ -201,7 +202,7 @@ sides_fill(const struct histogram_reader *r, struct histogram *h, uint64_t *valu
 }
 
 /* The current sample as a histogram of its own in the arena. */
-static const struct histogram *
+static struct histogram *
 sample_make(const struct histogram_reader *r, struct arena *arena)
 {
     bool stale = r->sum.v == STALE_NAN_BITS;
@@ -245,7 +246,13 @@ samples_read(struct histogram_reader *r, int64_t min_ms, int64_t max_ms, struct 
             return true;
         if (r->t_ms < min_ms)
             continue;
-        sample_buf_add_histogram(out, r->t_ms, sample_make(r, out->arena));
+        struct histogram *h = sample_make(r, out->arena);
+        /* Finer schemas are reserved: they are read, and given out at the finest one that is
+         * computed with. */
+        if (h->schema > HISTOGRAM_SCHEMA_MAX &&
+            !histogram_reduce(h, HISTOGRAM_SCHEMA_MAX, out->arena, err))
+            return false;
+        sample_buf_add_histogram(out, r->t_ms, h);
         if (out->st_ms != NULL)
             out->st_ms[out->nr - 1] = r->st_ms;
     }
