@@ -673,7 +673,8 @@ page_append(struct page_append *x, struct target *t, struct appender *app, enum 
     const struct parse_options options = { .type_and_unit_labels = x->type_and_unit_labels,
                                            .skip_start_timestamp_series = x->parse_start_timestamps,
                                            .ignore_native_histograms = !t->native_histograms,
-                                           .keep_classic_histograms = t->classic_histograms };
+                                           .keep_classic_histograms = t->classic_histograms,
+                                           .convert_classic_histograms = t->nhcb };
     struct run run = { .x = x, .t = t, .config = t->setup->config, .app = app, .r = r };
 
     page_parser_start(&x->parser, format, page, &options);
@@ -682,7 +683,8 @@ page_append(struct page_append *x, struct target *t, struct appender *app, enum 
     run.t_ms = t_ms;
     run.max_t_ms = now_ms + AHEAD_MAX_MS;
     run.type_at = run.unit_at = NOWHERE;
-    run.plain = format != PAGE_PROTOBUF && !x->parse_start_timestamps && !x->append_metadata;
+    run.plain =
+        format != PAGE_PROTOBUF && !x->parse_start_timestamps && !x->append_metadata && !t->nhcb;
     struct arena_mark mark = arena_mark(&x->scratch);
     bool ok = run_page(&run, err);
     arena_rewind(&x->scratch, mark);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "scrape/parse_priv.h"
 #include "base/mem.h"
+#include "scrape/parse_nhcb.h"
 #include "scrape/parse_protobuf.h"
 
 void
@@ -18,6 +19,7 @@ page_parser_fini(struct page_parser *p)
     free(p->labels);
     buf_fini(&p->scratch);
     protobuf_page_free(p->protobuf);
+    nhcb_free(p->nhcb);
     *p = (struct page_parser){ 0 };
 }
 
@@ -38,6 +40,11 @@ page_parser_start(struct page_parser *p, enum page_format format, struct buf *pa
     p->exemplar.given = false;
     p->family_bytes = 0;
     p->peeking = p->st_known = false;
+    if (options->convert_classic_histograms) {
+        if (p->nhcb == NULL)
+            p->nhcb = nhcb_new();
+        nhcb_start(p->nhcb);
+    }
     if (format == PAGE_PROTOBUF) {
         if (p->protobuf == NULL)
             p->protobuf = protobuf_page_new();
@@ -69,7 +76,7 @@ unescape_help(struct page_parser *p)
 }
 
 enum parse_entry
-page_parser_next(struct page_parser *p, struct error *err)
+parse_plain_next(struct page_parser *p, struct error *err)
 {
     enum parse_entry e;
 
@@ -144,7 +151,7 @@ parse_family_labels(const struct page_parser *p, struct str metric, struct label
 }
 
 struct labels
-page_parser_labels(struct page_parser *p, struct arena *scratch)
+parse_plain_labels(struct page_parser *p, struct arena *scratch)
 {
     struct str metric;
     size_t nr;
@@ -172,7 +179,7 @@ page_parser_labels(struct page_parser *p, struct arena *scratch)
 }
 
 bool
-page_parser_exemplar(struct page_parser *p, struct exemplar *e, struct arena *scratch)
+parse_plain_exemplar(struct page_parser *p, struct exemplar *e, struct arena *scratch)
 {
     struct label *v;
 
@@ -197,7 +204,7 @@ page_parser_exemplar(struct page_parser *p, struct exemplar *e, struct arena *sc
 }
 
 int64_t
-page_parser_start_timestamp(struct page_parser *p)
+parse_plain_start_timestamp(struct page_parser *p)
 {
     switch (p->format) {
     case PAGE_OPENMETRICS:
@@ -207,4 +214,42 @@ page_parser_start_timestamp(struct page_parser *p)
     default:
         return 0;
     }
+}
+
+/* ---- the same, with classic histograms converted when that is asked for */
+
+/* Protobuf converts metric by metric, inside. */
+static bool
+converts(const struct page_parser *p)
+{
+    return p->options.convert_classic_histograms && p->format != PAGE_PROTOBUF;
+}
+
+enum parse_entry
+page_parser_next(struct page_parser *p, struct error *err)
+{
+    return converts(p) ? nhcb_next(p->nhcb, p, err) : parse_plain_next(p, err);
+}
+
+struct labels
+page_parser_labels(struct page_parser *p, struct arena *scratch)
+{
+    return converts(p) && nhcb_emitting(p->nhcb) ? nhcb_labels(p->nhcb)
+                                                 : parse_plain_labels(p, scratch);
+}
+
+bool
+page_parser_exemplar(struct page_parser *p, struct exemplar *e, struct arena *scratch)
+{
+    return converts(p) && nhcb_emitting(p->nhcb) ? nhcb_exemplar(p->nhcb, e)
+                                                 : parse_plain_exemplar(p, e, scratch);
+}
+
+int64_t
+page_parser_start_timestamp(struct page_parser *p)
+{
+    int64_t st_ms;
+
+    return converts(p) && nhcb_start_timestamp(p->nhcb, &st_ms) ? st_ms
+                                                                : parse_plain_start_timestamp(p);
 }

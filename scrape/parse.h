@@ -30,6 +30,7 @@ struct parse_options {
                                          series */
     bool ignore_native_histograms;    /* protobuf: classic parts only */
     bool keep_classic_histograms;     /* protobuf: both, when a histogram has both */
+    bool convert_classic_histograms; /* classic histograms become native ones with custom buckets */
 };
 
 /* Pieces of the line at hand, as offsets into the page. */
@@ -51,6 +52,7 @@ struct page_lexer {
 };
 
 struct protobuf_page; /* parse_protobuf.h */
+struct nhcb;          /* parse_nhcb.h */
 
 struct page_parser {
     /* The entry at hand. */
@@ -87,6 +89,7 @@ struct page_parser {
     struct buf scratch;   /* unescaped help */
     struct label *labels; /* room of page_parser_labels() */
     size_t labels_cap;
+    struct nhcb *nhcb;              /* owned; NULL until the first page that converts */
     struct protobuf_page *protobuf; /* owned; NULL until the first such page */
 };
 

@@ -147,3 +147,9 @@ struct str parse_float_text(double v, struct arena *scratch);
 size_t parse_family_labels(const struct page_parser *p, struct str metric, struct label *out);
 /* With type_and_unit_labels the family's own words win over labels of those names. */
 bool parse_label_overridden(const struct page_parser *p, struct str name, struct str metric);
+
+/* The parser without conversion. */
+enum parse_entry parse_plain_next(struct page_parser *p, struct error *err);
+struct labels parse_plain_labels(struct page_parser *p, struct arena *scratch);
+bool parse_plain_exemplar(struct page_parser *p, struct exemplar *e, struct arena *scratch);
+int64_t parse_plain_start_timestamp(struct page_parser *p);

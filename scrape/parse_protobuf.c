@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "scrape/parse_protobuf.h"
+#include "scrape/parse_nhcb.h"
 #include "scrape/parse_priv.h"
 #include "base/mem.h"
 #include "base/proto.h"
@@ -23,7 +24,7 @@ enum family_type {
     TYPES_NR
 };
 
-enum place { AT_FAMILY, AT_HELP, AT_UNIT, AT_TYPE, AT_METRIC, AT_FIELDS };
+enum place { AT_FAMILY, AT_HELP, AT_UNIT, AT_TYPE, AT_METRIC, AT_FIELDS, AT_CONVERTED };
 
 /* Which of a summary's or classic histogram's series comes. */
 enum { FIELD_COUNT = -2, FIELD_SUM = -1 };
@@ -80,6 +81,7 @@ struct protobuf_page {
     struct labels labels;
     struct histogram histogram;
     struct buf series;
+    struct nhcb_buckets nhcb;
 };
 
 struct protobuf_page *
@@ -111,6 +113,7 @@ protobuf_page_free(struct protobuf_page *g)
     side_fini(&g->m.pos);
     side_fini(&g->m.neg);
     buf_fini(&g->series);
+    nhcb_buckets_fini(&g->nhcb);
     arena_fini(&g->arena);
     free(g);
 }
@@ -644,6 +647,36 @@ field_value(const struct protobuf_page *g)
     return (size_t)g->field < m->buckets_nr ? m->buckets[g->field].count : m->count;
 }
 
+/* The classic histogram at hand as one with custom buckets. */
+static enum parse_entry
+converted_entry(struct page_parser *p, struct error *err)
+{
+    struct protobuf_page *g = p->protobuf;
+    const struct metric *m = &g->m;
+
+    g->place = AT_METRIC;
+    g->is_native = true;
+    g->exemplar = 0;
+    nhcb_buckets_reset(&g->nhcb);
+    nhcb_set_count(&g->nhcb, m->count);
+    g->nhcb.sum = m->sum;
+    for (size_t i = 0; i < m->buckets_nr; i++)
+        nhcb_set_bucket(&g->nhcb, m->buckets[i].bound, m->buckets[i].count);
+    if (!nhcb_convert(&g->nhcb, &g->arena, &g->histogram, err) || !series_labels(p, err))
+        return PARSE_ERROR;
+    if (g->type == TYPE_GAUGE_HISTOGRAM)
+        g->histogram.hint = HINT_GAUGE;
+    p->histogram = &g->histogram;
+    return PARSE_HISTOGRAM;
+}
+
+/* Whether the metric at hand is a classic histogram to be converted. */
+static bool
+is_converted(const struct page_parser *p)
+{
+    return p->options.convert_classic_histograms && is_histogram(p->protobuf) && !is_native(p);
+}
+
 /* _count, _sum, then quantiles or buckets; the last one ends the metric. */
 static enum parse_entry
 field_entry(struct page_parser *p, struct error *err)
@@ -656,7 +689,7 @@ field_entry(struct page_parser *p, struct error *err)
     if (!series_labels(p, err))
         return PARSE_ERROR;
     p->value = field_value(g);
-    g->place = g->last_field ? AT_METRIC : AT_FIELDS;
+    g->place = !g->last_field ? AT_FIELDS : is_converted(p) ? AT_CONVERTED : AT_METRIC;
     return PARSE_SERIES;
 }
 
@@ -675,6 +708,8 @@ metric_entry(struct page_parser *p, struct error *err)
         g->field = FIELD_COUNT - 1;
         return e;
     }
+    if (is_converted(p) && !p->options.keep_classic_histograms)
+        return converted_entry(p, err);
     if (is_histogram(g) || g->type == TYPE_SUMMARY)
         return field_entry(p, err);
     g->is_native = false;
@@ -728,6 +763,8 @@ parse_protobuf_next(struct page_parser *p, struct error *err)
         return family_entry(p, AT_METRIC, PARSE_TYPE);
     case AT_METRIC:
         return metric_entry(p, err);
+    case AT_CONVERTED:
+        return converted_entry(p, err);
     case AT_FIELDS:
         g->field++;
         return field_entry(p, err);

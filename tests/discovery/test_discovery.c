@@ -261,7 +261,7 @@ Test(discovery, a_file_changes)
     struct metric *errors = metrics_counter(metrics, "prometheus_sd_file_read_errors_total", "");
 
     snprintf(dir, sizeof dir, "%s/narthex-sd-XXXXXX",
-             getenv("TMPDIR") == NULL ? "/tmp" : getenv("TMPDIR"));
+             getenv("TMPDIR") == NULL ? P_tmpdir : getenv("TMPDIR"));
     cr_assert_not_null(mkdtemp(dir));
     write_file(dir, "a.json", "[{\"targets\":[\"a\"]}]");
     snprintf(yaml, sizeof yaml,

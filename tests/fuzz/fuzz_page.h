@@ -10,7 +10,8 @@ fuzz_page(enum page_format format, const uint8_t *data, size_t n)
 {
     const struct parse_options options = { .type_and_unit_labels = n % 2 == 0,
                                            .skip_start_timestamp_series = n % 3 == 0,
-                                           .keep_classic_histograms = n % 5 == 0 };
+                                           .keep_classic_histograms = n % 5 == 0,
+                                           .convert_classic_histograms = n % 7 == 0 };
     struct page_parser p;
     struct buf page = { 0 };
     struct error err = { 0 };

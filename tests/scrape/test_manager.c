@@ -28,7 +28,7 @@ bed_init(struct bed *b)
     fake_storage_init(&b->storage);
     b->metrics = metrics_new();
     snprintf(b->dir, sizeof b->dir, "%s/narthex-scrape-XXXXXX",
-             getenv("TMPDIR") == NULL ? "/tmp" : getenv("TMPDIR"));
+             getenv("TMPDIR") == NULL ? P_tmpdir : getenv("TMPDIR"));
     cr_assert_not_null(mkdtemp(b->dir));
     snprintf(b->file, sizeof b->file, "%s/targets.json", b->dir);
     b->m = scrape_manager_new(&(struct scrape_options){ .storage = &b->storage.base,

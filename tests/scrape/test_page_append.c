@@ -312,6 +312,27 @@ Test(page_append, a_refused_series_is_tried_again)
     bench_fini(&b);
 }
 
+Test(page_append, classic_histograms_are_converted_when_asked)
+{
+    static const char page[] =
+        "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 3\nh_sum 7\nh_count 3\n"
+        "# TYPE b gauge\nb 1\n";
+    struct bench_target b;
+
+    bench_init(&b, "convert_classic_histograms_to_nhcb: true\n");
+    for (int i = 1; i <= 3; i++) {
+        bench_scrape(&b, page, i * 1000);
+        cr_expect_str_eq(bench_error(&b), "");
+        cr_expect_eq(bench_at(&b, "h", i * 1000), 7, "the fake storage keeps the sum");
+        cr_expect_eq(bench_at(&b, "b", i * 1000), 1);
+        EXPECT_NONE(&b, "h_count", i * 1000);
+        cr_expect_eq(bench_at(&b, "scrape_series_added", i * 1000), i == 1 ? 2 : 0);
+    }
+    bench_scrape(&b, "b 1\n", 4000);
+    cr_expect(bench_stale_at(&b, "h", 4000));
+    bench_fini(&b);
+}
+
 /* ---- property: whatever an exporter does to its page, the samples are those of somebody who
  * parses every line */
 
