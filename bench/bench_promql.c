@@ -1,10 +1,10 @@
-/* bench_promql: what the engine itself takes for the query rows of the design's budget table, over
- * series in memory.
+/* bench_promql: what the engine takes for the query rows of the design's budget table.
  *
- *     bench_promql [threads] [rounds]
+ *     bench_promql [threads] [rounds] [empty directory]
  *
- * Reading is a copy of arrays here, so a database's decoding comes on top (about 3 to 6 ns a
- * sample). Prints the best of the rounds in milliseconds beside the budget of column "first". */
+ * With a directory the series are in a database there (head chunks), else in memory, where reading
+ * is a copy of arrays. Prints the best of the rounds in milliseconds beside the budget of column
+ * "first". */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "mem_storage.h"
 #include "promql/engine.h"
+#include "tsdb/db.h"
 
 #define STEP_MS   15000
 #define SAMPLES   1680 /* seven hours at 15 s */
@@ -47,43 +48,104 @@ chance(void)
     return (double)(state >> 11) / 9007199254740992.0;
 }
 
-static void
-fill(struct mem_storage *s, struct labels labels, bool counter, size_t from)
-{
-    double v = counter ? 0 : 20;
+/* All series, filled step by step as scrapes do. */
+struct source {
+    struct labels labels;
+    size_t from; /* first step */
+    bool counter;
+    double v;
+    series_ref ref;
+};
 
-    for (size_t i = from; i < SAMPLES; i++) {
-        v += counter ? (double)(int64_t)(chance() * 10) : chance() - 0.5;
-        if (counter && chance() < 0.0005)
-            v = 0;
-        mem_storage_add(s, labels, (int64_t)i * STEP_MS, v, NULL);
-    }
-}
+struct sink {
+    struct mem_storage *mem; /* or */
+    struct db *db;
+    struct arena arena;
+    struct source *sources;
+    size_t nr, cap;
+};
 
 static void
-add_series(struct mem_storage *s, const char *name, size_t nr, size_t paths, const char *le,
-           bool counter, size_t from)
+add_series(struct sink *s, const char *name, size_t nr, size_t paths, const char *le, bool counter,
+           size_t from)
 {
     for (size_t i = 0; i < nr; i++) {
         char instance[32], path[32], job[32], bound[32];
-        struct label l[5];
-        size_t n = 0;
+        struct label l[4];
 
         snprintf(instance, sizeof instance, "host-%zu:9100", i / paths);
         snprintf(path, sizeof path, "/p%zu", i % paths);
         snprintf(job, sizeof job, "job-%zu", i / paths % 20);
         snprintf(bound, sizeof bound, i % paths == paths - 1 ? "+Inf" : "%g",
                  (double)(i % paths + 1) / 10);
-        l[n++] = (struct label){ LABEL_NAME, str_c(name) };
-        l[n++] = (struct label){ LABEL_INSTANCE, str_c(instance) };
-        l[n++] = (struct label){ LABEL_JOB, str_c(job) };
-        l[n++] = (struct label){ str_c(le), le[0] == 'l' ? str_c(bound) : str_c(path) };
-        fill(s, (struct labels){ l, n }, counter, from);
+        l[0] = (struct label){ LABEL_NAME, str_c(name) };
+        l[1] = (struct label){ LABEL_INSTANCE, str_c(instance) };
+        l[2] = (struct label){ LABEL_JOB, str_c(job) };
+        l[3] = (struct label){ str_c(le), le[0] == 'l' ? str_c(bound) : str_c(path) };
+        MEM_GROW(s->sources, s->nr + 1, &s->cap);
+        s->sources[s->nr++] =
+            (struct source){ .labels = labels_copy(&s->arena, (struct labels){ l, 4 }),
+                             .from = SAMPLES - from,
+                             .counter = counter,
+                             .v = counter ? 0 : 20 };
     }
 }
 
 static double
-run(struct engine *e, struct mem_storage *s, const struct row *r)
+next_value(struct source *x)
+{
+    x->v += x->counter ? (double)(int64_t)(chance() * 10) : chance() - 0.5;
+    if (x->counter && chance() < 0.0005)
+        x->v = 0;
+    return x->v;
+}
+
+static void
+fill_memory(struct sink *s)
+{
+    for (size_t k = 0; k < s->nr; k++)
+        for (size_t i = s->sources[k].from; i < SAMPLES; i++)
+            mem_storage_add(s->mem, s->sources[k].labels, (int64_t)i * STEP_MS,
+                            next_value(&s->sources[k]), NULL);
+}
+
+static void
+fill_database(struct sink *s)
+{
+    struct error err = { 0 };
+
+    for (size_t i = 0; i < SAMPLES; i++) {
+        struct append_options o = { 0 };
+        struct appender *a = append_begin(db_appendable(s->db), &o);
+
+        for (size_t k = 0; k < s->nr; k++)
+            if (i >= s->sources[k].from)
+                append_sample(a, &s->sources[k].ref, s->sources[k].labels, 0, (int64_t)i * STEP_MS,
+                              next_value(&s->sources[k]));
+        if (!append_commit(a, &err)) {
+            fprintf(stderr, "append: %s\n", error_text(&err));
+            exit(1);
+        }
+    }
+}
+
+static void
+fill(struct sink *s)
+{
+    add_series(s, "wide", 20000, 100, "path", false, 300);
+    add_series(s, "lat_bucket", 8000, 10, "le", true, 420);
+    add_series(s, "req_total", 1000, 10, "path", true, 420);
+    add_series(s, "err_total", 1000, 10, "path", true, 420);
+    add_series(s, "temp", 500, 10, "path", false, 800);
+    add_series(s, "hundred", 100, 10, "path", false, 100);
+    if (s->db != NULL)
+        fill_database(s);
+    else
+        fill_memory(s);
+}
+
+static double
+run(struct engine *e, struct queryable *storage, const struct row *r)
 {
     struct query q = { .text = str_c(r->text), .end_ms = QUERY_END, .step_ms = STEP_MS };
     struct query_result result;
@@ -93,13 +155,30 @@ run(struct engine *e, struct mem_storage *s, const struct row *r)
     q.start_ms = QUERY_END - (int64_t)(r->steps - 1) * STEP_MS;
     if (r->steps == 1)
         q.step_ms = 0;
-    if (!engine_query(e, mem_storage_queryable(s), &q, &result, &err)) {
+    if (!engine_query(e, storage, &q, &result, &err)) {
         fprintf(stderr, "%s: %s\n", r->name, error_text(&err));
         exit(1);
     }
     double ms = (double)(clock_monotonic_ns(clock_real()) - from_ns) / 1e6;
     query_result_fini(&result);
     return ms;
+}
+
+static struct queryable *
+open_sink(struct sink *s, const char *dir)
+{
+    struct db_options o = { .no_maintenance = true };
+    struct error err = { 0 };
+
+    arena_init(&s->arena, SIZE_MAX);
+    if (dir == NULL) {
+        s->mem = mem_storage_new();
+    } else if (!db_open(dir, io_posix(), clock_real(), &o, &s->db, &err)) {
+        fprintf(stderr, "%s\n", error_text(&err));
+        exit(1);
+    }
+    fill(s);
+    return s->db != NULL ? db_queryable(s->db) : mem_storage_queryable(s->mem);
 }
 
 int
@@ -110,26 +189,24 @@ main(int argc, char **argv)
     struct pool *pool = threads > 1 ? pool_new(threads - 1, "query") : NULL;
     struct engine_options o = { .pool = pool, .clock = clock_real() };
     struct engine *e = engine_new(&o);
-    struct mem_storage *s = mem_storage_new();
+    struct sink s = { 0 };
+    struct queryable *storage = open_sink(&s, argc > 3 ? argv[3] : NULL);
 
-    add_series(s, "wide", 20000, 100, "path", false, SAMPLES - 300);
-    add_series(s, "lat_bucket", 8000, 10, "le", true, SAMPLES - 420);
-    add_series(s, "req_total", 1000, 10, "path", true, SAMPLES - 420);
-    add_series(s, "err_total", 1000, 10, "path", true, SAMPLES - 420);
-    add_series(s, "temp", 500, 10, "path", false, SAMPLES - 800);
-    add_series(s, "hundred", 100, 10, "path", false, SAMPLES - 100);
-    printf("%u threads, best of %d\n", threads, rounds);
+    printf("%u threads, best of %d, %s\n", threads, rounds, s.db != NULL ? "database" : "memory");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         double best = 1e9;
 
         for (int k = 0; k < rounds; k++)
-            best = MIN(best, run(e, s, &rows[i]));
+            best = MIN(best, run(e, storage, &rows[i]));
         printf("%-46s %9.2f ms", rows[i].name, best);
         if (rows[i].budget_ms > 0)
             printf("   budget %6.1f", rows[i].budget_ms);
         printf("\n");
     }
-    mem_storage_free(s);
+    mem_storage_free(s.mem);
+    db_close(s.db);
+    arena_fini(&s.arena);
+    mem_free(s.sources);
     engine_free(e);
     pool_free(pool);
     return 0;
