@@ -113,7 +113,8 @@ main(void)
             buf_add(&body, page.p, page.n);
             began = cpu_ns();
             targets[i]->scrape_nr++;
-            if (!page_append(&x, targets[i], &sink.batch, PAGE_TEXT, &body, 1000, 1000, &r, &err))
+            if (!page_append(&x, targets[i], &config, &sink.batch, PAGE_TEXT, &body, 1000, 1000, &r,
+                             &err))
                 abort();
             spent += cpu_ns() - began;
         }

@@ -666,16 +666,16 @@ run_page(struct run *run, struct error *err)
 }
 
 bool
-page_append(struct page_append *x, struct target *t, struct appender *app, enum page_format format,
-            struct buf *page, int64_t t_ms, int64_t now_ms, struct page_result *r,
-            struct error *err)
+page_append(struct page_append *x, struct target *t, const struct scrape_config *config,
+            struct appender *app, enum page_format format, struct buf *page, int64_t t_ms,
+            int64_t now_ms, struct page_result *r, struct error *err)
 {
     const struct parse_options options = { .type_and_unit_labels = x->type_and_unit_labels,
                                            .skip_start_timestamp_series = x->parse_start_timestamps,
                                            .ignore_native_histograms = !t->native_histograms,
                                            .keep_classic_histograms = t->classic_histograms,
                                            .convert_classic_histograms = t->nhcb };
-    struct run run = { .x = x, .t = t, .config = t->setup->config, .app = app, .r = r };
+    struct run run = { .x = x, .t = t, .config = config, .app = app, .r = r };
 
     page_parser_start(&x->parser, format, page, &options);
     run.b = (const char *)page->p;

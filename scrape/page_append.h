@@ -29,11 +29,13 @@ struct page_result {
     bool sample_limit, bucket_limit, label_limits; /* which limit failed the page */
 };
 
-/* False: err is what the targets page shows; the caller rolls the batch back and appends an empty
+/* config: the one of this scrape; a reload may give the target another meanwhile.
+ * False: err is what the targets page shows; the caller rolls the batch back and appends an empty
  * page. */
-MUST_CHECK bool page_append(struct page_append *x, struct target *t, struct appender *app,
-                            enum page_format format, struct buf *page, int64_t t_ms, int64_t now_ms,
-                            struct page_result *r, struct error *err);
+MUST_CHECK bool
+page_append(struct page_append *x, struct target *t, const struct scrape_config *config,
+            struct appender *app, enum page_format format, struct buf *page, int64_t t_ms,
+            int64_t now_ms, struct page_result *r, struct error *err);
 
 /* A failed scrape: everything that was tracked gets a staleness marker and is not tracked any more.
  */

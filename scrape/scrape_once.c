@@ -58,8 +58,8 @@ append_fetched(struct scrape_shared *shared, struct page_append *x, struct targe
         error_copy(&o->err, f->err);
     o->body_bytes = f->over_body_limit ? -1 : (double)bytes;
     if (has_page && format_of(shared, t, setup, f->content_type, &format, &o->err) &&
-        page_append(x, t, *app, format, f->body, t_ms, clock_now_ms(shared->options->clock),
-                    &o->page, &o->err)) {
+        page_append(x, t, setup->config, *app, format, f->body, t_ms,
+                    clock_now_ms(shared->options->clock), &o->page, &o->err)) {
         t->page_bytes = bytes;
         return;
     }
