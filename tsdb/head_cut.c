@@ -2,51 +2,8 @@
  * of the block range, so only the first cut of a head that began inside a range, deletions, and
  * directories written with another range need re-encoding. */
 #include "base/mem.h"
+#include "tsdb/chunk_encode.h"
 #include "tsdb/head_priv.h"
-
-/* Samples as chunks of at most CHUNK_CUT_SAMPLES each, in the arena. Histograms come back from
- * chunk encoders. */
-static bool
-encode_floats(const struct sample_buf *b, size_t from, size_t nr, struct arena *arena,
-              struct chunk *out, struct error *err)
-{
-    size_t cap = CHUNK_XOR_HEADER_BYTES + nr * CHUNK_XOR_SAMPLE_BYTES_MAX,
-           n = CHUNK_XOR_HEADER_BYTES;
-    uint8_t *p = arena_alloc(arena, cap);
-    struct chunk_xor x;
-
-    chunk_xor_start(&x, p);
-    for (size_t i = 0; i < nr; i++)
-        if (!chunk_xor_append(&x, p, &n, cap, b->t_ms[from + i], b->v[from + i]))
-            return error_set(err, ERR_INTERNAL, "chunk of %zu samples does not fit", nr);
-    *out = (struct chunk){ .encoding = CHUNK_XOR,
-                           .data = { p, n },
-                           .min_ms = b->t_ms[from],
-                           .max_ms = b->t_ms[from + nr - 1] };
-    return true;
-}
-
-static bool
-encode(const struct sample_buf *b, struct arena *arena, struct chunk **chunks, size_t *nr,
-       size_t *cap, struct error *err)
-{
-    for (size_t at = 0, end; at < b->nr; at = end) {
-        bool hist = b->h != NULL && b->h[at] != NULL;
-        for (end = at + 1; end < b->nr && end - at < CHUNK_CUT_SAMPLES &&
-                           (b->h != NULL && b->h[end] != NULL) == hist;)
-            end++;
-        if (hist) {
-            if (!head_encode_histograms(b, at, end - at, arena, chunks, nr, cap, err))
-                return false;
-            continue;
-        }
-        ARENA_GROW(arena, *chunks, *nr, *nr + 1, cap);
-        if (!encode_floats(b, at, end - at, arena, &(*chunks)[*nr], err))
-            return false;
-        ++*nr;
-    }
-    return true;
-}
 
 static bool
 deleted_from(const struct head *h, uint64_t ref, int64_t min_ms, int64_t max_ms)
@@ -66,16 +23,16 @@ recode(struct head *h, struct head_series *s, int64_t min_ms, int64_t max_ms, st
 {
     struct head_reader r;
     struct sample_buf b;
-    size_t cap = 0;
+    struct chunk_list list = { 0 };
 
-    *chunks = NULL;
-    *nr = 0;
     sample_buf_init(&b, arena);
     head_reader_open(h, &r);
     bool ok = head_read(&r, s, min_ms, max_ms - 1, &b, err);
     head_reader_close(&r);
-    ok = ok && encode(&b, arena, chunks, nr, &cap, err);
+    ok = ok && chunk_encode(&b, CHUNK_XOR, CHUNK_ENCODE_SAMPLES_MAX, arena, &list, err);
     sample_buf_fini(&b);
+    *chunks = list.v;
+    *nr = list.nr;
     return ok;
 }
 

@@ -315,28 +315,42 @@ list_filter(struct head_postings *p, struct posting_list *l, struct postings gon
     l->nr = nr;
 }
 
-/* The pair has no series any more. */
+/* The pair has no series any more. Its name still lists it, without a symbol and empty, until
+ * names_sweep(). */
 static void
 list_remove(struct head_postings *p, struct symbol_pair pair)
 {
-    uint32_t index = p->table[table_find(p, pair)] - 1;
-    struct posting_name *n = name_find(p, pair.name);
+    struct posting_list *l = &p->lists[p->table[table_find(p, pair)] - 1];
 
     table_remove(p, pair);
-    for (uint32_t i = 0; i < n->nr; i++) {
-        if (n->lists[i] == index) {
-            n->lists[i] = n->lists[--n->nr];
-            break;
+    *l = (struct posting_list){ .name = SYMBOL_NONE };
+}
+
+/* Takes empty lists out of their names, all at once: a name may have a million values, most of them
+ * gone. */
+static void
+names_sweep(struct head_postings *p)
+{
+    for (size_t i = 0; i < p->names_nr;) {
+        struct posting_name *n = &p->names[i];
+        uint32_t kept = 0;
+        for (uint32_t k = 0; k < n->nr; k++) {
+            uint32_t index = n->lists[k];
+            if (p->lists[index].name != SYMBOL_NONE) {
+                n->lists[kept++] = index;
+            } else {
+                p->lists[index].nr = p->free_list;
+                p->free_list = index;
+            }
         }
-    }
-    if (n->nr == 0) {
+        n->nr = kept;
+        if (kept > 0) {
+            i++;
+            continue;
+        }
         mem_free(n->lists);
         *n = p->names[--p->names_nr];
     }
-    p->lists[index].name = SYMBOL_NONE;
-    p->lists[index].cap = 0;
-    p->lists[index].nr = p->free_list;
-    p->free_list = index;
 }
 
 static void
@@ -385,6 +399,7 @@ head_postings_remove(struct head *h, struct postings gone, const struct symbol_p
     }
     rwlock_write(&h->postings.lock);
     list_filter(&h->postings, &h->postings.all, gone);
+    names_sweep(&h->postings);
     slots_clear(&h->postings, gone);
     rwlock_release(&h->postings.lock);
     head_postings_drain(h);

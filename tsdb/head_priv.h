@@ -323,10 +323,6 @@ enum head_kind { HEAD_FLOAT, HEAD_HISTOGRAM, HEAD_FLOAT_HISTOGRAM };
 enum head_kind head_newest_kind(const struct head_series *s);
 /* h equals the newest sample. */
 bool head_histogram_is_newest(const struct head_series *s, const struct histogram *h);
-/* Samples [from, from + n) of b, all histograms, as chunks in the arena. */
-MUST_CHECK bool
-head_encode_histograms(const struct sample_buf *b, size_t from, size_t n, struct arena *arena,
-                       struct chunk **chunks, size_t *nr, size_t *cap, struct error *err);
 /* Copies the open chunk to the finished ones; finish takes it away as well. */
 void head_chunk_seal(struct head_series *s, struct head_seals *seals);
 void head_chunk_finish(struct head *h, struct head_series *s, struct head_seals *seals);

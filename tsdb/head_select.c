@@ -70,6 +70,8 @@ values_of(struct selection *sel, symbol_id name, struct values *out)
         out->lists = ARENA_NEW_ARRAY(sel->arena, struct postings, n->nr);
         for (uint32_t i = 0; i < n->nr; i++) {
             const struct posting_list *l = &p->lists[n->lists[i]];
+            if (l->name == SYMBOL_NONE)
+                continue; /* about to be swept */
             out->ids[out->nr] = l->value;
             out->lists[out->nr++] =
                 stable((struct postings){ l->cap == 0 ? l->few : l->many, l->nr }, sel->arena);
@@ -272,7 +274,8 @@ head_pairs_walk(struct head *h, head_pair_fn fn, void *arg)
     for (size_t i = 0; i < p->names_nr; i++) {
         for (uint32_t k = 0; k < p->names[i].nr; k++) {
             const struct posting_list *l = &p->lists[p->names[i].lists[k]];
-            fn(arg, l->name, l->value, l->nr);
+            if (l->name != SYMBOL_NONE)
+                fn(arg, l->name, l->value, l->nr);
         }
     }
     rwlock_release(&h->postings.lock);
