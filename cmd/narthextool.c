@@ -1,0 +1,180 @@
+/* narthextool: what promtool is to Prometheus. The table of commands, and main. */
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "cmd/tool.h"
+#include "cmd/version.h"
+
+#define PARAMS(array) (array), ARRAY_LEN(array)
+#define NO_PARAMS     NULL, 0
+
+#define HTTP_CONFIG                                                       \
+    {                                                                     \
+        .name = "http.config.file", .type = TOOL_FILE,                    \
+        .help = "File with the HTTP client's credentials, TLS and proxy." \
+    }
+#define LINT_FATAL                                             \
+    {                                                          \
+        .name = "lint-fatal", .type = TOOL_BOOL,               \
+        .help = "Findings of the lint end with exit status 3." \
+    }
+#define IGNORE_UNKNOWN                                      \
+    {                                                       \
+        .name = "ignore-unknown-fields", .type = TOOL_BOOL, \
+        .help = "Unknown keys of rule files are no error."  \
+    }
+#define SERVER_URL                                                                              \
+    {                                                                                           \
+        .name = "url", .type = TOOL_URL, .dflt = "http://localhost:9090", .help = "The server." \
+    }
+
+static const struct tool_param root_flags[] = {
+    { .name = "help", .type = TOOL_BOOL, .letter = 'h', .help = "Show usage of a command." },
+    { .name = "version", .type = TOOL_BOOL, .help = "Show the version." },
+    { .name = "experimental",
+      .type = TOOL_BOOL,
+      .help = "Allow experimental commands: those of promql." },
+    { .name = "enable-feature",
+      .type = TOOL_STR,
+      .many = true,
+      .help = "Comma-separated features: promql-experimental-functions, "
+              "promql-delayed-name-removal, promql-extended-range-selectors, "
+              "promql-binop-fill-modifiers." },
+};
+
+static const struct tool_param check_flags[] = {
+    { .name = "query.lookback-delta",
+      .type = TOOL_DURATION,
+      .dflt = "5m",
+      .help = "The server's lookback, for the lint too-long-scrape-interval." },
+};
+
+static const struct tool_param check_config_flags[] = {
+    { .name = "syntax-only", .type = TOOL_BOOL, .help = "Leave out the files that it names." },
+    { .name = "lint",
+      .type = TOOL_STR,
+      .dflt = "duplicate-rules",
+      .help = "What to look for: all, duplicate-rules, none, too-long-scrape-interval." },
+    LINT_FATAL,
+    IGNORE_UNKNOWN,
+    { .name = "agent", .type = TOOL_BOOL, .help = "The file is for agent mode." },
+};
+static const struct tool_param check_config_args[] = {
+    { .name = "config-files",
+      .type = TOOL_FILE,
+      .required = true,
+      .many = true,
+      .help = "The files to check." },
+};
+static const struct tool_param check_web_args[] = {
+    { .name = "web-config-files",
+      .type = TOOL_FILE,
+      .required = true,
+      .many = true,
+      .help = "The files to check." },
+};
+
+static const struct tool_param check_rules_flags[] = {
+    { .name = "lint",
+      .type = TOOL_STR,
+      .dflt = "duplicate-rules",
+      .help = "What to look for: all, duplicate-rules, none." },
+    LINT_FATAL,
+    IGNORE_UNKNOWN,
+};
+static const struct tool_param check_rules_args[] = {
+    { .name = "rule-files",
+      .type = TOOL_FILE,
+      .many = true,
+      .help = "The files to check; standard input when there is none." },
+};
+
+static const struct tool_param check_metrics_flags[] = {
+    { .name = "extended", .type = TOOL_BOOL, .help = "Print the number of series per metric." },
+    { .name = "lint", .type = TOOL_STR, .dflt = "all", .help = "all or none." },
+};
+
+const struct tool_command tool_commands[] = {
+    { "", PARAMS(root_flags), NO_PARAMS, NULL,
+      "Checks, tests and converts what a Prometheus server reads and writes.", false },
+    { "check", PARAMS(check_flags), NO_PARAMS, NULL, "Check files for validity.", false },
+    { "check config", PARAMS(check_config_flags), PARAMS(check_config_args), tool_check_config,
+      "Check configuration files and what they name.", false },
+    { "check web-config", NO_PARAMS, PARAMS(check_web_args), tool_check_web_config,
+      "Check web configuration files.", false },
+    { "check rules", PARAMS(check_rules_flags), PARAMS(check_rules_args), tool_check_rules,
+      "Check rule files.", false },
+    { "check metrics", PARAMS(check_metrics_flags), NO_PARAMS, tool_check_metrics,
+      "Hold an exposition page on standard input against the naming rules.", false },
+};
+const size_t tool_commands_nr = ARRAY_LEN(tool_commands);
+
+static const struct {
+    const char *name;
+    size_t offset;
+} features[] = {
+    { "promql-experimental-functions", offsetof(struct tool, parse.experimental_functions) },
+    { "promql-extended-range-selectors", offsetof(struct tool, parse.extended_ranges) },
+    { "promql-binop-fill-modifiers", offsetof(struct tool, parse.fill_modifiers) },
+    { "promql-delayed-name-removal", offsetof(struct tool, delayed_name_removal) },
+    { "promql-duration-expr", SIZE_MAX }, /* always on */
+    { "", SIZE_MAX },
+};
+
+static void
+enable(struct tool *t, struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(features); i++) {
+        if (!str_is(name, features[i].name))
+            continue;
+        if (features[i].offset != SIZE_MAX)
+            *((bool *)t + features[i].offset) = true;
+        return;
+    }
+    printf("  WARNING: Unknown feature passed to --enable-feature: %.*s", STR_ARG(name));
+}
+
+static void
+enable_features(struct tool *t)
+{
+    size_t nr;
+    const struct str *lists = tool_strs(&t->line, "enable-feature", &nr);
+
+    t->parse.duration_expressions = true;
+    for (size_t i = 0; i < nr; i++)
+        for (size_t from = 0; from <= lists[i].n;) {
+            size_t end = str_find(lists[i], ',', from);
+            enable(t, (struct str){ lists[i].p + from, end - from });
+            from = end + 1;
+        }
+}
+
+int
+main(int argc, char **argv)
+{
+    struct tool t = { .io = io_posix(), .clock = clock_real() };
+    struct buf out = { 0 }, err = { 0 };
+
+    signal(SIGPIPE, SIG_DFL); /* `narthextool tsdb dump | head` ends quietly */
+    io_guard_install();
+    int status =
+        tool_line_parse(&t.line, tool_commands, tool_commands_nr, argc, argv, t.io, &out, &err);
+    fwrite(out.p, 1, out.n, stdout);
+    fwrite(err.p, 1, err.n, stderr);
+    if (status < 0 && tool_bool(&t.line, "version")) {
+        printf("narthextool, version %s (as promtool %s)\n", NARTHEX_VERSION, PROMETHEUS_VERSION);
+        status = TOOL_OK;
+    } else if (status < 0) {
+        struct log_sink *sink = log_sink_new(STDERR_FILENO, LOG_WARN, LOG_LOGFMT);
+        t.log = (struct log){ .sink = sink };
+        enable_features(&t);
+        status = t.line.command->run(&t);
+        log_sink_free(sink);
+    }
+    buf_fini(&out);
+    buf_fini(&err);
+    tool_line_fini(&t.line);
+    return status;
+}

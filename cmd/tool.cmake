@@ -1,0 +1,15 @@
+# narthextool, what promtool is to Prometheus. The command line is a library of its own for its tests.
+add_library(tool_line STATIC
+    ${CMAKE_CURRENT_LIST_DIR}/tool_help.c
+    ${CMAKE_CURRENT_LIST_DIR}/tool_line.c)
+target_link_libraries(tool_line PUBLIC cmd_flags base PRIVATE product_options)
+
+add_executable(narthextool
+    ${CMAKE_CURRENT_LIST_DIR}/narthextool.c
+    ${CMAKE_CURRENT_LIST_DIR}/tool_check_config.c
+    ${CMAKE_CURRENT_LIST_DIR}/tool_check_metrics.c
+    ${CMAKE_CURRENT_LIST_DIR}/tool_check_rules.c
+    ${CMAKE_CURRENT_LIST_DIR}/tool_text.c)
+target_link_libraries(narthextool
+    PRIVATE tool_line cmd_config web_config rules scrape discovery promql tsdb model base product_options)
+set_target_properties(narthextool PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
