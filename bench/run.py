@@ -154,7 +154,7 @@ def scrape_config(d, name, targets, interval, port):
     with open(path, "w") as f:
         f.write(f"global: {{scrape_interval: {interval}, scrape_timeout: {interval}}}\nscrape_configs:\n  - job_name: load\n"
                 "    static_configs:\n      - targets: [")
-        f.write(", ".join(f'"127.0.0.1:{port + i}"' for i in range(targets)) + "]\n")
+        f.write(", ".join(f'"127.0.0.{1 + i}:{port}"' for i in range(targets)) + "]\n")
     return path
 
 
@@ -164,8 +164,8 @@ def run_scrapes(table, servers, d, targets, series, scrapes, rows):
     interval = 1
     for server in servers:
         base = 21000
-        load = lib.Process([f"{BIN}/load_generator", f"--targets={targets}", f"--series={series}", f"--port={base}"],
-                           f"{d}/load.log")
+        load = lib.Process([f"{BIN}/load_generator", "--port", str(base), "--targets", str(targets), "--series", str(series),
+                            "--interval-ms", str(interval * 1000)], f"{d}/load.log")
         time.sleep(1)
         s = server.start(scrape_config(d, f"scrape-{server.name}", targets, f"{interval}s", base), f"{d}/scrape-{server.name}", d)
         time.sleep(10 * interval)
@@ -319,17 +319,23 @@ def geomean(table, data):
 
 # ---- restart, disk ----
 
-def run_restart(table, data):
+def run_restart(table, d, servers):
+    """214,200 series with 70 samples each: few chunks are full, so nearly everything must come out of the WAL."""
     figures = {}
-    for server in data.servers:
+    source = f"{d}/restart"
+    subprocess.run([f"{BIN}/make_data", f"--db={source}", f"--end-ms={int(time.time()) * 1000}", "--steps=70", "--scale=7"],
+                   check=True)
+    with open(f"{d}/empty.yml", "w") as f:
+        f.write("global: {scrape_interval: 1h}\n")
+    for server in servers:
         if server.name == "VictoriaMetrics":
             continue  # it has no WAL
         runs = []
         for _ in range(1 if QUICK else 3):
-            copy = f"{data.d}/restart-{server.name}"
+            copy = f"{d}/restart-{server.name}"
             shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(data.dir, copy)
-            s = server.start(f"{data.d}/empty.yml", copy, data.d)
+            shutil.copytree(source, copy)
+            s = server.start(f"{d}/empty.yml", copy, d)
             runs.append(s.start_s)
             s.stop()
             shutil.rmtree(copy, ignore_errors=True)
@@ -385,10 +391,10 @@ def main():
             run_scrapes(table, servers, d, 200, 1000, 20 if QUICK else 75, {"cpu": 1, "want": 900, "peer": 2400})
         if "memory" in rows:
             run_scrapes(table, servers, d, 100, 1000, 30 if QUICK else 480, {"want": 1100, "peer": 3650})
-        if set(rows) & {"restart", "query", "json", "instant", "rps", "geomean"}:
+        if "restart" in rows:
+            run_restart(table, d, servers)
+        if set(rows) & {"query", "json", "instant", "rps", "geomean"}:
             data = DataSet(d, servers)
-            if "restart" in rows:
-                run_restart(table, data)
             run_queries(table, data, rows)
             data.stop()
         if "disk" in rows:
