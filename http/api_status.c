@@ -112,7 +112,7 @@ api_status_runtimeinfo(struct call *c, struct error *err)
     json_time(j, clock_now_ns(c->h->deps.clock));
     json_key(j, "reloadConfigSuccess");
     json_bool(j, reload_ok);
-    key_ms(j, "lastConfigTime", reload_ms);
+    key_ms(j, "lastConfigTime", reload_ms / 1000 * 1000);
     key_int(j, "corruptionCount", db == NULL ? 0 : (int64_t)db_corruptions(db));
     /* No goroutines here; threads that work on requests come nearest. */
     key_int(j, "goroutineCount", c->h->deps.pool == NULL ? 1 : pool_threads(c->h->deps.pool));

@@ -291,6 +291,14 @@ route_request(struct http *h, struct http_request *req, struct http_response *re
     return route;
 }
 
+static enum http_run
+where_to_run(const struct route *route)
+{
+    return route->flags & ROUTE_INLINE    ? HTTP_RUN_INLINE
+           : route->flags & ROUTE_SERVICE ? HTTP_RUN_SERVICE
+                                          : HTTP_RUN_WORKER;
+}
+
 /* Checking a password takes as long as a query, so with users nothing happens before a worker has
  * the request. */
 static enum http_run
@@ -302,11 +310,11 @@ begin(void *arg, struct http_request *req, struct http_response *resp, size_t *b
     for (size_t i = 0; i < h->deps.headers_nr; i++)
         http_response_header(resp, h->deps.headers[i].name, h->deps.headers[i].value);
     if (h->deps.authorize != NULL)
-        return HTTP_RUN_WORKER;
+        return HTTP_RUN_SERVICE;
     const struct route *route = route_request(h, req, resp);
     if (route == NULL)
         return HTTP_RUN_REFUSE;
-    return route->flags & ROUTE_INLINE ? HTTP_RUN_INLINE : HTTP_RUN_WORKER;
+    return where_to_run(route);
 }
 
 static bool
@@ -318,19 +326,11 @@ cheap(void *arg, struct http_request *req)
 }
 
 static void
-run(void *arg, struct http_request *req, struct http_response *resp)
+run_route(struct http *h, const struct route *route, struct http_request *req,
+          struct http_response *resp)
 {
-    struct http *h = arg;
-    const struct route *route = req->route;
     struct call c = { .h = h, .req = req, .resp = resp };
 
-    if (route == NULL) {
-        if (!auth_check(&h->deps, req, resp))
-            return;
-        route = route_request(h, req, resp);
-        if (route == NULL)
-            return;
-    }
     if (req->params == NULL)
         http_request_params(req, http_request_header(req, "Content-Type"));
     if (route->flags & ROUTE_CORS)
@@ -341,6 +341,26 @@ run(void *arg, struct http_request *req, struct http_response *resp)
         route->raw(&c);
     if ((route->flags & ROUTE_GZIP) && resp->status != 204)
         compress(req, resp);
+}
+
+/* With users a request comes here without a route, on a service thread; a query then goes on to a
+ * worker. */
+static enum http_run
+run(void *arg, struct http_request *req, struct http_response *resp)
+{
+    struct http *h = arg;
+
+    if (req->route == NULL) {
+        if (!auth_check(&h->deps, req, resp))
+            return HTTP_RUN_INLINE;
+        const struct route *route = route_request(h, req, resp);
+        if (route == NULL)
+            return HTTP_RUN_INLINE;
+        if (where_to_run(route) == HTTP_RUN_WORKER)
+            return HTTP_RUN_WORKER;
+    }
+    run_route(h, req->route, req, resp);
+    return HTTP_RUN_INLINE;
 }
 
 static void

@@ -59,16 +59,18 @@ enum route_flags {
     ROUTE_READY = 1, /* 503 until the server is ready */
     ROUTE_CORS = 2,
     ROUTE_GZIP = 4,
-    ROUTE_INLINE = 8,  /* never takes long */
-    ROUTE_CHEAP = 16,  /* the engine says whether it takes long */
-    ROUTE_SERVER = 32, /* not in agent mode */
+    ROUTE_INLINE = 8,   /* never takes long */
+    ROUTE_CHEAP = 16,   /* the engine says whether it takes long */
+    ROUTE_SERVER = 32,  /* not in agent mode */
+    ROUTE_SERVICE = 64, /* takes some milliseconds; queries must not delay it */
     ROUTE_API = ROUTE_READY | ROUTE_CORS | ROUTE_GZIP
 };
 
 struct route {
     unsigned methods;
-    const char *path; /* one ":" stands for a segment, a final "*" for any rest */
-    api_fn api;       /* one of the two */
+    const char
+        *path;  /* ":name" stands for a segment, a final "*name" for any rest; as metrics name it */
+    api_fn api; /* one of the two */
     raw_fn raw;
     unsigned flags;
 };

@@ -27,6 +27,7 @@ enum {
     DRAIN_BYTES_MAX =
         64 << 20, /* read and dropped above the limit, so that a client can see the 413 */
     REQUEST_ARENA_BYTES = 256 << 20,
+    SERVICE_THREADS = 2,
     SPARE_CONNECTIONS = 64 /* accepted above the limit while evicted ones are being closed */
 };
 
@@ -229,12 +230,27 @@ run_on_worker(void *arg)
     struct http_server *s = p->server;
     struct MHD_Connection *mhd = p->mhd;
 
-    s->callbacks.run(s->callbacks.arg, &p->req, &p->resp);
+    if (s->callbacks.run(s->callbacks.arg, &p->req, &p->resp) == HTTP_RUN_WORKER &&
+        p->how == HTTP_RUN_SERVICE) {
+        p->how = HTTP_RUN_WORKER;
+        pool_submit(s->pool, run_on_worker, p);
+        return;
+    }
     connection_unwatch(&s->connections, p->req.connection);
     /* Once resumed the connection, and p with it, may go at any time; the server stays until the
      * last line. */
     MHD_resume_connection(mhd);
     connections_run_end(&s->connections);
+}
+
+/* Without a pool a request comes back from `run` for the worker that it is on already. */
+static void
+run_inline(struct pending *p)
+{
+    struct http_callbacks *c = &p->server->callbacks;
+
+    if (c->run(c->arg, &p->req, &p->resp) == HTTP_RUN_WORKER)
+        c->run(c->arg, &p->req, &p->resp);
 }
 
 static enum MHD_Result
@@ -250,10 +266,11 @@ answer_run(struct pending *p)
         return answer_send(p);
     }
     req->body = buf_as_str(&p->body);
-    bool worker = p->how == HTTP_RUN_WORKER && s->pool != NULL &&
-                  !(s->callbacks.cheap != NULL && s->callbacks.cheap(s->callbacks.arg, req));
-    if (!worker) {
-        s->callbacks.run(s->callbacks.arg, req, &p->resp);
+    bool here = p->how == HTTP_RUN_INLINE || s->pool == NULL ||
+                (p->how == HTTP_RUN_WORKER && s->callbacks.cheap != NULL &&
+                 s->callbacks.cheap(s->callbacks.arg, req));
+    if (here) {
+        run_inline(p);
         return answer_send(p);
     }
     if (!connection_suspend(&s->connections, req->connection, req)) {
@@ -262,7 +279,7 @@ answer_run(struct pending *p)
     }
     p->state = PENDING_RUNNING;
     MHD_suspend_connection(p->mhd);
-    pool_submit(s->pool, run_on_worker, p);
+    pool_submit(p->how == HTTP_RUN_SERVICE ? s->service : s->pool, run_on_worker, p);
     return MHD_YES;
 }
 
@@ -430,6 +447,8 @@ http_server_start(const struct http_server_options *options, const struct http_c
         mem_free(s);
         return false;
     }
+    if (s->pool != NULL)
+        s->service = pool_new(SERVICE_THREADS, "http");
     for (size_t i = 0; i < options->listen_nr; i++) {
         if (!listen_on(s, options, options->listen[i], err)) {
             http_server_stop(s);
@@ -454,6 +473,7 @@ http_server_stop(struct http_server *s)
     for (size_t i = 0; i < s->daemons_nr; i++)
         MHD_stop_daemon(s->daemons[i]);
     connections_fini(&s->connections);
+    pool_free(s->service);
     mem_free(s);
 }
 

@@ -73,9 +73,12 @@ struct http_response {
 void http_response_header(struct http_response *resp, struct str name, struct str value);
 
 enum http_run {
-    HTTP_RUN_INLINE, /* cheap: on the I/O thread */
-    HTTP_RUN_WORKER,
-    HTTP_RUN_REFUSE /* the response is ready: send it and do not read a body */
+    HTTP_RUN_INLINE,  /* cheap: on the I/O thread */
+    HTTP_RUN_SERVICE, /* may wait for a lock or take some milliseconds: on two threads of the
+                         server's own, so that queries which keep every worker busy do not keep
+                         /metrics or the list of targets from answering */
+    HTTP_RUN_WORKER,  /* may take long */
+    HTTP_RUN_REFUSE   /* the response is ready: send it and do not read a body */
 };
 
 struct http_callbacks {
@@ -85,7 +88,9 @@ struct http_callbacks {
     /* Asked again when the body is complete and begin() said HTTP_RUN_WORKER: true makes it inline.
      * May be NULL. */
     bool (*cheap)(void *arg, struct http_request *req);
-    void (*run)(void *arg, struct http_request *req, struct http_response *resp);
+    /* Makes the response. HTTP_RUN_WORKER, on a service thread only: call again on a worker;
+     * anything else: it is made. */
+    enum http_run (*run)(void *arg, struct http_request *req, struct http_response *resp);
     /* The response is about to be sent: metrics, common headers, compression is done already. May
      * be NULL. */
     void (*done)(void *arg, const struct http_request *req, const struct http_response *resp);

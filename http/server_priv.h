@@ -75,7 +75,8 @@ struct pending {
 struct http_server {
     struct http_callbacks callbacks;
     struct connections connections;
-    struct pool *pool;
+    struct pool *pool;    /* borrowed; NULL: everything runs on the I/O threads */
+    struct pool *service; /* owned; for what queries must not delay */
     const struct clock *clock;
     struct log log;
     size_t body_max;

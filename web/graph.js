@@ -6,8 +6,9 @@ const GRAPH_COLORS_LIGHT = ['#c24d17', '#1f6f8b', '#4d8b55', '#8a4fa8', '#b58900
 const GRAPH_COLORS_DARK = ['#f08a4b', '#6cc0dd', '#86cf8f', '#c99ae4', '#e8c44d', '#8fb2f5', '#f28bb5', '#b3d16a', '#5fd3c7', '#d1a27a', '#b3b8c2', '#ffb454'];
 
 function graphColor(i) {
-    const list = document.documentElement.classList.contains('dark') ? GRAPH_COLORS_DARK : GRAPH_COLORS_LIGHT;
-    return list[i % list.length];
+    const dark = document.documentElement.classList.contains('dark'), list = dark ? GRAPH_COLORS_DARK : GRAPH_COLORS_LIGHT;
+    /* Past the chosen colours the golden angle gives hues that stay apart. */
+    return i < list.length ? list[i] : 'hsl(' + ((i * 137.508) % 360).toFixed(0) + ' ' + (dark ? '65% 68%' : '62% 40%') + ')';
 }
 
 /* 1234567 -> 1.235M; small and large numbers keep four digits. */
@@ -122,7 +123,8 @@ function drawGraph(box, data) {
             g.moveTo(Math.round(x(t)) + 0.5, height - bottom);
             g.lineTo(Math.round(x(t)) + 0.5, height - bottom + 5);
             g.stroke();
-            g.fillText(timeLabel(t, time.step), x(t), height - bottom + 9);
+            const text = timeLabel(t, time.step), half = g.measureText(text).width / 2;
+            g.fillText(text, Math.min(width - half - 1, Math.max(half + 1, x(t))), height - bottom + 9);
         }
         data.series.forEach((s, i) => {
             if (hidden.has(i)) return;

@@ -45,9 +45,11 @@ function labelList(labels, without) {
         .map(([name, value]) => el('span', { class: 'label mono' }, el('b', {}, name), '="' + value + '"'));
 }
 
+/* Columns of numbers have their heads on the right, too. */
 function table(head, rows) {
+    const kind = (i) => (rows.length && rows[0].children[i] && rows[0].children[i].classList.contains('num') ? 'num' : null);
     return el('div', { class: 'panel tablewrap' },
-        el('table', {}, el('thead', {}, el('tr', {}, head.map((h) => el('th', {}, h)))), el('tbody', {}, rows)));
+        el('table', {}, el('thead', {}, el('tr', {}, head.map((h, i) => el('th', { class: kind(i) }, h)))), el('tbody', {}, rows)));
 }
 
 function ago(text) {
@@ -118,7 +120,7 @@ async function viewTargets(main) {
     };
     const dropped = Object.entries(data.droppedTargetCounts || {}).filter(([, n]) => n > 0);
     main.append(el('h1', {}, 'Targets'), el('div', { class: 'row' }, filterBox('Filter by address, label, state or error', show)), list,
-        dropped.length ? el('p', { class: 'soft' }, 'Dropped by relabelling: ' + dropped.map(([pool, n]) => pool + ' ' + n).join(', ')) : null);
+        el('p', { class: 'soft' }, dropped.length ? 'Dropped by relabelling: ' + dropped.map(([pool, n]) => pool + ' ' + n).join(', ') : ''));
     show('');
 }
 

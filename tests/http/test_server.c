@@ -33,14 +33,20 @@ begin(void *arg, struct http_request *req, struct http_response *resp, size_t *b
         buf_c(&resp->body, "no");
         return HTTP_RUN_REFUSE;
     }
+    if (path_is(req, "/service") || path_is(req, "/both"))
+        return HTTP_RUN_SERVICE;
     return path_is(req, "/work") || path_is(req, "/wait") ? HTTP_RUN_WORKER : HTTP_RUN_INLINE;
 }
 
-static void
+static enum http_run
 run(void *arg, struct http_request *req, struct http_response *resp)
 {
     struct fixture *f = arg;
 
+    if (path_is(req, "/both") && req->route == NULL) {
+        req->route = f;
+        return HTTP_RUN_WORKER;
+    }
     resp->status = 200;
     if (path_is(req, "/wait")) {
         atomic_fetch_add(&f->waiting, 1);
@@ -52,6 +58,7 @@ run(void *arg, struct http_request *req, struct http_response *resp)
         buf_printf(&resp->body, "%zu", req->body.n);
     else
         buf_printf(&resp->body, "%.*s?%.*s", STR_ARG(req->path), STR_ARG(req->query));
+    return HTTP_RUN_INLINE;
 }
 
 static void
@@ -254,6 +261,30 @@ Test(server, keeps_waiting_while_the_client_is_there)
     cr_expect_eq(atomic_load(&f.canceled), 0);
     close(fd);
     until(&f.canceled, 1);
+    stop(&f);
+}
+
+/* As many waiting requests as there are workers: what is not for them goes on. */
+Test(server, serves_while_every_worker_is_busy)
+{
+    struct fixture f;
+    struct buf head = { 0 }, body = { 0 };
+    int fds[4];
+
+    start(&f, 100, 0);
+    for (int i = 0; i < 4; i++) {
+        fds[i] = client_open(f.port);
+        client_send(fds[i], "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    until(&f.waiting, 4);
+    cr_expect_eq(client_get(f.port, "GET", "/service", "", NULL, &head, &body), 200);
+    cr_expect_eq(client_get(f.port, "GET", "/fast", "", NULL, &head, &body), 200);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    cr_expect_eq(client_get(f.port, "GET", "/both?x", "", NULL, &head, &body), 200);
+    cr_expect_str_eq((char *)body.p, "/both?x");
+    buf_fini(&head);
+    buf_fini(&body);
     stop(&f);
 }
 
