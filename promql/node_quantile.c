@@ -119,6 +119,8 @@ quantile_open(struct eval *ev, struct node *n, struct error *err)
         if (q.out[g].present_nr == 0)
             continue;
         n->series[nr] = n->series[g];
+        for (uint32_t i = q.first[g]; i < q.first[g + 1]; i++)
+            n->series[nr].drop_name |= n->args[0]->series[q.members[i]].drop_name;
         n->held[nr++] = q.out[g];
     }
     n->series_nr = n->sources_nr = nr;

@@ -115,8 +115,8 @@ samples_of_inner(struct eval *ev, struct range_node *r, uint32_t i, struct worke
     return true;
 }
 
-static void
-drop_stale(struct sample_buf *b)
+void
+range_drop_stale(struct sample_buf *b)
 {
     size_t nr = 0;
 
@@ -164,7 +164,7 @@ samples_of(struct eval *ev, struct range_node *r, uint32_t i, struct worker *w,
                          err))
             return false;
     }
-    drop_stale(b);
+    range_drop_stale(b);
     samples_to_float(b, &w->arena);
     if (r->stats_only)
         samples_to_stats(b, &w->arena);
@@ -418,6 +418,14 @@ range_raw(struct eval *ev, struct range_node *r, uint32_t i, struct worker *w,
         return true;
     if (r->range_ms == 0)
         out->nr = 0;
+    if (range_is_extended(r)) {
+        int64_t end_ms = r->base.frame->grid.start_ms - r->offset_ms;
+
+        if (out->h != NULL)
+            return error_set(err, ERR_EXECUTION, "%s modifier is not supported with histograms",
+                             r->sel->anchored ? "anchored" : "smoothed");
+        range_extend_raw(r, out, end_ms - r->range_ms, end_ms);
+    }
     for (size_t k = 0; k < out->nr; k++)
         weight += out->h != NULL && out->h[k] != NULL ? histogram_weight(out->h[k]) : 1;
     w->tallies[r->base.id].loaded += weight;

@@ -1,7 +1,7 @@
 /* Instant vector selectors: at each step the newest sample of (t - lookback, t], unless it is a
  * stale marker. One walk over samples and steps together. timestamp(selector) gives the sample's
  * time in place of its value. */
-#include "promql/exec_priv.h"
+#include "promql/range_priv.h"
 
 static bool
 select_open(struct eval *ev, struct node *n, struct error *err)
@@ -101,6 +101,43 @@ count_loaded(struct eval *ev, const struct select_node *s, struct worker *w, con
         t->loaded_at[k] += column_has(c, k) ? weight_at(c, k) : 0;
 }
 
+/* x smoothed: between the samples around each step. */
+static bool
+smoothed_source(struct eval *ev, struct select_node *s, uint32_t source, struct worker *w,
+                struct column *out, struct error *err)
+{
+    const struct step_grid *g = &s->base.frame->grid;
+    const struct series_set *set = ev->selections[s->selection].set;
+    struct sample_buf *b = &w->samples;
+    int64_t first_ms = g->start_ms - s->offset_ms, last_ms = grid_time(g, g->nr - 1) - s->offset_ms;
+    struct series labels = { 0 };
+    size_t from = 0, to = 0;
+
+    samples_restart(b);
+    if (!series_read(set, source, first_ms - ev->lookback_ms + 1, last_ms + ev->lookback_ms, b,
+                     err))
+        return false;
+    range_drop_stale(b);
+    samples_to_float(b, &w->arena);
+    labels.pairs = series_pairs(set, source, &labels.nr);
+    struct smoothing smoothing = {
+        ev, b, series_name(ev, &labels), { s->base.pos, s->base.rank }, &w->arena
+    };
+    column_new(&w->arena, out, g->nr, b->h != NULL);
+    for (size_t k = 0; k < g->nr; k++) {
+        int64_t t_ms = grid_time(g, k) - s->offset_ms;
+
+        while (to < b->nr && b->t_ms[to] <= t_ms + ev->lookback_ms)
+            to++;
+        while (from < to && b->t_ms[from] <= t_ms - ev->lookback_ms)
+            from++;
+        if (from < to)
+            smoothed_point(&smoothing, from, to, t_ms, out, k);
+    }
+    column_count(out);
+    return true;
+}
+
 static bool
 select_source(struct eval *ev, struct node *n, uint32_t source, struct worker *w,
               struct column *out, struct error *err)
@@ -110,6 +147,8 @@ select_source(struct eval *ev, struct node *n, uint32_t source, struct worker *w
     struct sample_buf *b = &w->samples;
     int64_t first_ms = g->start_ms - s->offset_ms, last_ms = grid_time(g, g->nr - 1) - s->offset_ms;
 
+    if (s->sel->smoothed && !s->timestamps)
+        return smoothed_source(ev, s, source, w, out, err);
     samples_restart(b);
     if (!series_read(ev->selections[s->selection].set, source,
                      first_ms - ev->lookback_ms + !s->stats_only, last_ms, b, err))

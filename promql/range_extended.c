@@ -138,3 +138,33 @@ range_extended(const struct range_node *r, const struct windows *w, struct colum
             extended_rate(&x, k, out);
     }
 }
+
+void
+range_extend_raw(const struct range_node *r, struct sample_buf *b, int64_t start_ms, int64_t end_ms)
+{
+    struct windows w = { .t_ms = b->t_ms, .v = b->v, .samples_nr = b->nr };
+    struct extended x = { .w = &w, .r = r, .start_ms = start_ms, .end_ms = end_ms, .n = b->nr };
+
+    if (b->nr == 0)
+        return;
+    size_t last = x.n - 1, after = search(x.w->t_ms, last, start_ms);
+    x.first = after == 0 ? 0 : after - 1;
+    x.last = r->sel->smoothed ? search(x.w->t_ms, last, end_ms - 1) : last;
+    if (b->t_ms[x.last] <= start_ms) {
+        b->nr = 0;
+        return;
+    }
+    double left = left_value(&x), right = right_value(&x);
+    size_t from = x.first + (b->t_ms[x.first] <= start_ms),
+           to = x.last + 1 - (b->t_ms[x.last] >= end_ms);
+    size_t nr = to > from ? to - from : 0;
+
+    sample_buf_reserve(b, 2);
+    memmove(b->t_ms + 1, b->t_ms + from, nr * sizeof *b->t_ms);
+    memmove(b->v + 1, b->v + from, nr * sizeof *b->v);
+    b->t_ms[0] = start_ms;
+    b->v[0] = left;
+    b->t_ms[nr + 1] = end_ms;
+    b->v[nr + 1] = right;
+    b->nr = nr + 2;
+}

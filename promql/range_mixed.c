@@ -27,13 +27,6 @@ struct mixed {
     struct column *out;
 };
 
-/* The histograms of one window. */
-struct points {
-    const struct histogram *const *h;
-    const int64_t *t_ms;
-    size_t nr;
-};
-
 static void
 split_samples(struct mixed *m, const struct sample_buf *b)
 {
@@ -83,13 +76,6 @@ warn(struct mixed *m, const char *what)
 {
     range_anno(m->ev, m->r, true, what, m->name);
 }
-
-#define MIXED_TEXT "encountered a mix of histograms and floats for metric name"
-#define SCHEMAS_TEXT                                                                              \
-    "vector contains a mix of histograms with exponential and custom buckets schemas for metric " \
-    "name"
-#define NOT_COUNTER_TEXT "this native histogram metric is not a counter:"
-#define NOT_GAUGE_TEXT   "this native histogram metric is not a gauge:"
 
 static void
 reconciled(struct mixed *m, const struct histogram_notes *notes, const char *what)
@@ -220,6 +206,15 @@ rate_point(struct mixed *m, const struct points *p, size_t k)
 {
     bool counter = m->r->fn != FN_DELTA;
 
+    if (range_is_extended(m->r)) {
+        struct extended_at at = { m->ev, m->r, m->name, &m->w->arena, window_end(&m->s.hw, k) };
+        const struct histogram *rise = extended_histogram(&at, p);
+
+        if (rise != NULL)
+            put_histogram(m, k, rise);
+        return;
+    }
+
     if (p->nr < 2)
         return;
     struct histogram *h = rise_of(m, p, counter);
@@ -348,11 +343,37 @@ is_event(const struct last *a, const struct last *b, bool resets)
     return resets ? b->v < a->v : b->v != a->v && !(isnan(b->v) && isnan(a->v));
 }
 
+/* Anchored: counting starts at the newest sample at or before the start of the range, of whichever
+ * kind. False when nothing comes after it. */
+static bool
+from_anchor(const struct mixed *m, size_t k, size_t *f, size_t *h)
+{
+    const struct split *s = &m->s;
+    int64_t start_ms = window_end(&s->hw, k) - m->r->range_ms;
+    size_t fa = *f, ha = *h;
+
+    while (fa < s->f.hi[k] && s->floats.t_ms[fa] <= start_ms)
+        fa++;
+    while (ha < s->hw.hi[k] && s->t_ms[ha] <= start_ms)
+        ha++;
+    if (fa == s->f.hi[k] && ha == s->hw.hi[k])
+        return false;
+    bool has_f = fa > *f, has_h = ha > *h;
+    bool float_anchor = has_f && (!has_h || s->floats.t_ms[fa - 1] >= s->t_ms[ha - 1]);
+    *f = float_anchor ? fa - 1 : fa;
+    *h = has_h && !float_anchor ? ha - 1 : ha;
+    return true;
+}
+
 static void
 events_point(struct mixed *m, size_t k)
 {
     const struct split *s = &m->s;
     size_t f = s->f.lo[k], h = s->hw.lo[k], nr = 0, events = 0;
+    if (range_is_extended(m->r) && !from_anchor(m, k, &f, &h)) {
+        drop_point(m, k);
+        return;
+    }
     struct last prev = { 0 }, now;
 
     while (f < s->f.hi[k] || h < s->hw.hi[k]) {
