@@ -107,6 +107,7 @@ scrape_metrics_page(struct scrape_metrics *m, const struct page_result *r)
         { m->out_of_bounds, r->out_of_bounds },
         { m->exemplar_out_of_order, r->exemplars_out_of_order },
         { m->refused, r->refused },
+        { m->cache_flush, r->cache_flushed },
         { m->sample_limit, r->sample_limit },
         { m->bucket_limit, r->bucket_limit },
         { m->exceeded_label_limits, r->label_limits },

@@ -20,9 +20,11 @@
 #include "model/relabel_config.h"
 #include "model/sample.h"
 
-#define NOWHERE SIZE_MAX
-#define AHEAD_MAX_MS \
-    (10 * 60 * 1000) /* samples further in the future are out of bounds, as in Prometheus */
+#define NOWHERE           SIZE_MAX
+#define AHEAD_MAX_MS      (10 * 60 * 1000) /* further in the future is out of bounds, as in Prometheus \
+                                            */
+#define CACHE_LINES_SPARE 1000 /* what failing pages may add to twice the last good one, likewise \
+                                */
 
 struct run {
     struct page_append *x;
@@ -62,6 +64,7 @@ page_append_fini(struct page_append *x)
     page_rebuild_fini(&x->rebuild);
     labels_builder_fini(&x->builder);
     arena_fini(&x->scratch);
+    free(x->stale);
     meta_store_fini(&x->metas);
 }
 
@@ -612,6 +615,60 @@ append_marker(void *arg, series_ref ref)
     return true;
 }
 
+static bool
+remember_stale(void *arg, series_ref ref)
+{
+    struct page_append *x = ((struct run *)arg)->x;
+
+    MEM_GROW(x->stale, x->stale_nr + 1, &x->stale_cap);
+    x->stale[x->stale_nr++] = ref;
+    return true;
+}
+
+/* Lines that the page did not come to are still known, but not tracked. When pages that fail keep
+ * bringing other lines the list would grow for ever: past twice the last good page and some, only
+ * what is on this page stays. */
+static void
+add_unseen(struct run *run)
+{
+    const struct page_cache *c = &run->t->cache;
+    struct page_rebuild *r = &run->x->rebuild;
+
+    if (r->nr + c->nr > (size_t)run->t->good_lines_nr * 2 + CACHE_LINES_SPARE) {
+        run->r->cache_flushed = true;
+        return;
+    }
+    for (uint32_t i = 0; i < c->nr; i++) {
+        struct page_line line = page_cache_line(c, i);
+
+        line.bytes_flags &= ~(uint32_t)LINE_TRACKED;
+        if (r->seen[i] == PAGE_UNSEEN && !(line.bytes_flags & LINE_META))
+            page_rebuild_add(r, c, line, false);
+    }
+}
+
+static void
+run_failed(struct run *run)
+{
+    run->x->stale_nr = 0;
+    start_rebuild(run);
+    page_rebuild_each_stale(&run->x->rebuild, &run->t->cache, remember_stale, run);
+    add_unseen(run);
+    page_rebuild_finish(&run->x->rebuild, &run->t->cache);
+}
+
+static void
+forget_families(struct run *run)
+{
+    struct target *t = run->t;
+
+    if (!t->meta.some_gone)
+        return;
+    lock_take(&t->lock);
+    target_meta_expire(&t->meta, &run->x->metas, t->rebuilt_at, t->scrape_nr);
+    lock_release(&t->lock);
+}
+
 /* The page was good: markers for what it has no more, and its lines are the expected ones from now
  * on. */
 static void
@@ -621,16 +678,19 @@ run_done(struct run *run)
 
     if (!run->rebuilding && run->next < t->cache.nr)
         start_rebuild(run); /* shorter than it was */
-    if (!run->rebuilding)
+    if (!run->rebuilding) {
+        forget_families(run);
         return;
+    }
     page_rebuild_each_stale(&run->x->rebuild, &t->cache, append_marker, run);
     page_rebuild_finish(&run->x->rebuild, &t->cache);
     prefix_families(run);
     lock_take(&t->lock);
     target_meta_rebuilt(&t->meta, t->rebuilt_at, t->scrape_nr);
     t->rebuilt_at = t->scrape_nr;
-    target_meta_expire(&t->meta, &run->x->metas, t->rebuilt_at, t->scrape_nr);
     lock_release(&t->lock);
+    t->good_lines_nr = t->cache.nr;
+    forget_families(run);
 }
 
 static bool
@@ -688,12 +748,14 @@ page_append(struct page_append *x, struct target *t, const struct scrape_config 
     struct arena_mark mark = arena_mark(&x->scratch);
     bool ok = run_page(&run, err);
     arena_rewind(&x->scratch, mark);
-    if (!ok)
+    if (ok && r->sample_limit)
+        ok = error_set(err, ERR_LIMIT, "sample limit exceeded");
+    else if (ok && r->bucket_limit)
+        ok = error_set(err, ERR_LIMIT, "histogram bucket limit exceeded");
+    if (!ok) {
+        run_failed(&run);
         return false;
-    if (r->sample_limit)
-        return error_set(err, ERR_LIMIT, "sample limit exceeded");
-    if (r->bucket_limit)
-        return error_set(err, ERR_LIMIT, "histogram bucket limit exceeded");
+    }
     run_done(&run);
     return true;
 }
@@ -705,4 +767,14 @@ page_append_empty(struct target *t, struct appender *app, int64_t t_ms)
 
     page_cache_each_tracked(&t->cache, append_marker, &run);
     page_cache_untrack(&t->cache);
+}
+
+void
+page_append_failed(struct page_append *x, struct target *t, struct appender *app, int64_t t_ms)
+{
+    struct run run = { .t = t, .app = app, .t_ms = t_ms };
+
+    for (size_t i = 0; i < x->stale_nr; i++)
+        append_marker(&run, x->stale[i]);
+    x->stale_nr = 0;
 }

@@ -14,6 +14,8 @@ struct page_append {
     struct labels_builder builder;
     struct arena scratch;
     struct meta_store metas;
+    series_ref *stale; /* of the page that failed last */
+    size_t stale_nr, stale_cap;
     uint64_t seed; /* of line hashes: the same for as long as caches live */
     bool append_metadata, type_and_unit_labels, parse_start_timestamps;
 };
@@ -26,6 +28,7 @@ struct page_result {
     uint64_t added;        /* left after relabelling */
     uint64_t series_added; /* new to this target */
     uint64_t out_of_order, duplicates, out_of_bounds, exemplars_out_of_order, refused, parsed;
+    bool cache_flushed; /* too much was learnt from pages that failed: forgotten */
     bool sample_limit, bucket_limit, label_limits; /* which limit failed the page */
 };
 
@@ -37,9 +40,13 @@ page_append(struct page_append *x, struct target *t, const struct scrape_config 
             struct appender *app, enum page_format format, struct buf *page, int64_t t_ms,
             int64_t now_ms, struct page_result *r, struct error *err);
 
-/* A failed scrape: everything that was tracked gets a staleness marker and is not tracked any more.
- */
+/* A scrape without a page (no answer, an empty body) or a removed target: everything that was
+ * tracked gets a staleness marker and is not tracked any more. */
 void page_append_empty(struct target *t, struct appender *app, int64_t t_ms);
+/* After a page_append() that failed, into another batch: markers for what the page did not have up
+ * to where it failed. What it had by then stays tracked, unmarked, and known, as in Prometheus. */
+void
+page_append_failed(struct page_append *x, struct target *t, struct appender *app, int64_t t_ms);
 
 /* The synthetic series. value: the sample, or the staleness marker. */
 void report_append(struct page_append *x, struct target *t, struct appender *app,

@@ -51,15 +51,15 @@ append_fetched(struct scrape_shared *shared, struct page_append *x, struct targe
                struct appender **app, struct outcome *o)
 {
     enum page_format format;
-    bool has_page = f->ok && f->body->n != 0;
+    bool has_page = f->ok && f->body->n != 0, has_format;
     size_t bytes = f->ok ? f->body->n : 0;
 
     if (!f->ok)
         error_copy(&o->err, f->err);
     o->body_bytes = f->over_body_limit ? -1 : (double)bytes;
-    if (has_page && format_of(shared, t, setup, f->content_type, &format, &o->err) &&
-        page_append(x, t, setup->config, *app, format, f->body, t_ms,
-                    clock_now_ms(shared->options->clock), &o->page, &o->err)) {
+    has_format = has_page && format_of(shared, t, setup, f->content_type, &format, &o->err);
+    if (has_format && page_append(x, t, setup->config, *app, format, f->body, t_ms,
+                                  clock_now_ms(shared->options->clock), &o->page, &o->err)) {
         t->page_bytes = bytes;
         return;
     }
@@ -67,7 +67,10 @@ append_fetched(struct scrape_shared *shared, struct page_append *x, struct targe
         append_rollback(*app);
         *app = begin(shared, t_ms, false);
     }
-    page_append_empty(t, *app, t_ms);
+    if (has_format)
+        page_append_failed(x, t, *app, t_ms);
+    else
+        page_append_empty(t, *app, t_ms);
 }
 
 static void

@@ -65,6 +65,7 @@ struct target {
 
     /* The loop's. */
     struct page_cache cache;
+    uint32_t good_lines_nr;         /* of the last good page */
     uint64_t scrape_nr, rebuilt_at; /* scrapes so far; the one that brought the lines in cache */
     series_ref reports[REPORTS_NR];
     size_t page_bytes;        /* of the last page, for the next buffer */

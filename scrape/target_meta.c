@@ -154,19 +154,26 @@ target_meta_rebuilt(struct target_meta *m, uint64_t before, uint64_t scrape)
     struct target_family *f;
 
     for (size_t at = 0; (f = table_next(&m->families, &at)) != NULL;)
-        if (f->seen == before && before != scrape)
+        if (f->seen == before && before != scrape) {
             f->seen = scrape - 1;
+            m->some_gone = true;
+        }
 }
 
 static struct target_family *
-expired(const struct target_meta *m, uint64_t page, uint64_t scrape)
+expired(const struct target_meta *m, uint64_t page, uint64_t scrape, bool *gone)
 {
-    struct target_family *f;
+    struct target_family *f, *first = NULL;
 
-    for (size_t at = 0; (f = table_next(&m->families, &at)) != NULL;)
-        if (f->seen != page && f->seen + META_KEPT_SCRAPES < scrape)
-            return f;
-    return NULL;
+    *gone = false;
+    for (size_t at = 0; (f = table_next(&m->families, &at)) != NULL;) {
+        if (f->seen == page)
+            continue;
+        *gone = true;
+        if (f->seen + META_KEPT_SCRAPES < scrape)
+            first = f;
+    }
+    return first;
 }
 
 void
@@ -174,7 +181,7 @@ target_meta_expire(struct target_meta *m, struct meta_store *s, uint64_t page, u
 {
     struct target_family *f;
 
-    while ((f = expired(m, page, scrape)) != NULL) {
+    while ((f = expired(m, page, scrape, &m->some_gone)) != NULL) {
         struct str name = f->text->name;
 
         table_remove(&m->families, hash64_str(name), family_is, &name);

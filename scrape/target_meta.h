@@ -32,6 +32,7 @@ struct target_family {
 
 struct target_meta {
     struct table families; /* by hash of the name */
+    bool some_gone;        /* families that are not on the page any more */
     size_t bytes; /* of type, help and unit, as prometheus_target_metadata_cache_bytes counts */
 };
 
