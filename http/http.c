@@ -420,7 +420,7 @@ http_start(const struct http_deps *deps, const struct http_server_options *serve
     arena_init(&h->config_arena, SIZE_MAX);
     arena_init(&h->notes_arena, SIZE_MAX);
     register_metrics(h);
-    options.pool = deps->pool;
+    options.pool = deps->queries != NULL ? deps->queries : deps->pool;
     options.clock = deps->clock;
     options.log = deps->log;
     if (!http_server_start(&options, &callbacks, &h->server, err)) {

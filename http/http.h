@@ -71,7 +71,8 @@ struct http_deps {
     struct notifier *notifier;
     struct db_replay_status *replay;
     struct promql_parse_options parse; /* what expressions may use */
-    struct pool *pool;
+    struct pool *pool;                 /* splits big answers */
+    struct pool *queries; /* runs queries, each on one thread that may be busy for minutes */
     const struct clock *clock;
     struct log log;
     struct metrics *metrics;

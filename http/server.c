@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -133,16 +134,33 @@ method_of(const char *text)
     return HTTP_OTHER;
 }
 
+/* What check_header() has found so far. */
+struct framing {
+    const char *fault;
+    struct str length; /* of the first Content-Length */
+};
+
 /* A header line "Name : x" would be read differently by a proxy in front: libmicrohttpd keeps the
- * space. */
+ * space, and of two lengths it takes one. */
 static enum MHD_Result
-check_name(void *bad, enum MHD_ValueKind kind, const char *name, const char *value)
+check_header(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_n, const char *value,
+             size_t value_n)
 {
+    struct framing *f = arg;
+    struct str v = { value, value_n };
+
     (void)kind;
-    (void)value;
-    for (; *name != '\0'; name++)
-        if (*name == ' ' || *name == '\t')
-            *(bool *)bad = true;
+    for (size_t i = 0; i < name_n; i++)
+        if ((unsigned char)name[i] <= ' ')
+            f->fault = "400 Bad Request: white space in a header name\n";
+    for (size_t i = 0; i < value_n; i++)
+        if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f)
+            f->fault = "400 Bad Request: invalid header value\n";
+    if (strcasecmp(name, "Content-Length") == 0) {
+        if (f->length.p != NULL && !str_eq(f->length, v))
+            f->fault = "400 Bad Request: two values of Content-Length\n";
+        f->length = v;
+    }
     return MHD_YES;
 }
 
@@ -150,13 +168,15 @@ check_name(void *bad, enum MHD_ValueKind kind, const char *name, const char *val
 static const char *
 framing_fault(struct pending *p)
 {
-    bool bad_name = false;
+    struct str encoding = http_request_header(&p->req, "Transfer-Encoding");
+    struct framing f = { 0 };
 
-    if (http_request_header(&p->req, "Transfer-Encoding").n != 0 &&
-        http_request_header(&p->req, "Content-Length").n != 0)
+    MHD_get_connection_values_n(p->mhd, MHD_HEADER_KIND, check_header, &f);
+    if (encoding.n != 0 && f.length.p != NULL)
         return "400 Bad Request: both Content-Length and Transfer-Encoding\n";
-    MHD_get_connection_values(p->mhd, MHD_HEADER_KIND, check_name, &bad_name);
-    return bad_name ? "400 Bad Request: white space in a header name\n" : NULL;
+    if (encoding.n != 0 && !(encoding.n == 7 && strncasecmp(encoding.p, "chunked", 7) == 0))
+        return "400 Bad Request: unsupported transfer encoding\n";
+    return f.fault;
 }
 
 static bool

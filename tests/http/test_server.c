@@ -152,6 +152,11 @@ static const struct {
     { "tab before the colon", "GET /fast HTTP/1.1\r\nHost: a\r\nX\t: 5\r\n\r\n" },
     { "a length that is none",
       "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5x\r\n\r\n12345" },
+    { "two values of a length",
+      "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n123456" },
+    { "an encoding that is none of ours",
+      "POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n12345" },
+    { "a control character in a value", "GET /fast HTTP/1.1\r\nHost: a\r\nX: 1\0012\r\n\r\n" },
     { "no host", "GET /fast HTTP/1.1\r\n\r\n" },
 };
 
