@@ -2,51 +2,20 @@
  *
  * Two speeds. run_known() takes lines that are exactly what stood at this place last time, in the
  * plainest form (series, space, number, line break): a hash of the text, one decimal, one append by
- * ref. Everything else goes through run_entry(): the parser reads one entry; a series whose text is
- * known is appended by its ref, a new one gets its labels, is relabelled, checked and looked up by
- * storage. As long as every entry is the expected one of target's list, the list stays untouched;
- * from the first one that is not, a new list is built (page_cache.h). A page that fails leaves the
- * old list, so that markers can be written. */
-#include <math.h>
+ * ref. Everything else goes through next_entry(): the parser reads one entry; a series whose text
+ * is known is appended by its ref, a new one gets its labels, is relabelled, checked and looked up
+ * by storage. As long as every entry is the expected one of target's list, the list stays
+ * untouched; from the first one that is not, a new list is built (page_cache.h). A page that fails
+ * leaves a list of what it had and what the old one had besides. */
 #include <stdio.h>
 #include <stdlib.h>
-#include "scrape/page_append.h"
-#include "scrape/scrape_limits.h"
+#include "scrape/page_run.h"
 #include "base/decimal.h"
 #include "base/mem.h"
-#include "base/quote.h"
-#include "model/histogram_math.h"
-#include "model/relabel.h"
-#include "model/relabel_config.h"
 #include "model/sample.h"
 
-#define NOWHERE           SIZE_MAX
-#define AHEAD_MAX_MS      (10 * 60 * 1000) /* further in the future is out of bounds, as in Prometheus \
-                                            */
-#define CACHE_LINES_SPARE 1000 /* what failing pages may add to twice the last good one, likewise \
-                                */
-
-struct run {
-    struct page_append *x;
-    struct target *t;
-    const struct scrape_config *config;
-    struct appender *app;
-    struct page_result *r;
-    const char *b;
-    size_t n;
-    int64_t t_ms, max_t_ms;
-    uint32_t next; /* of the target's list: the line expected here */
-    bool rebuilding;
-    bool plain;               /* run_known() may be used at all */
-    size_t prefix_end;        /* where the rebuild began: lines before it were not parsed */
-    size_t type_at, unit_at;  /* lines that were recognised and still have to tell the parser */
-    struct str family;        /* of the last comment line read; for metadata records */
-    uint64_t samples;         /* appended, for sample_limit */
-    struct page_line line;    /* the entry at hand, on its way into the list */
-    uint32_t old;             /* its index in the old list, or UINT32_MAX */
-    struct histogram limited; /* the one at hand, within the limits of the job */
-    bool has_labels;          /* the parser holds the labels of the series at hand */
-};
+#define AHEAD_MAX_MS      (10 * 60 * 1000) /* further ahead is out of bounds, as in Prometheus */
+#define CACHE_LINES_SPARE 1000             /* lines that failing pages may add, likewise */
 
 void
 page_append_init(struct page_append *x, uint64_t seed)
@@ -69,7 +38,7 @@ page_append_fini(struct page_append *x)
 }
 
 static void
-start_rebuild(struct run *run)
+start_rebuild(struct page_run *run)
 {
     if (run->rebuilding)
         return;
@@ -78,69 +47,10 @@ start_rebuild(struct run *run)
     page_rebuild_start(&run->x->rebuild, &run->t->cache, run->next);
 }
 
-/* The parser learns what the lines that it did not see say of type and unit. */
-static void
-catch_up(struct run *run)
-{
-    struct page_parser *p = &run->x->parser;
-    size_t here = p->lex.i, first = MIN(run->type_at, run->unit_at),
-           last = MAX(run->type_at, run->unit_at);
-    struct error err = { 0 };
-
-    if (first != NOWHERE) {
-        page_parser_seek(p, first);
-        page_parser_next(p, &err);
-    }
-    if (first != NOWHERE && last != NOWHERE) {
-        page_parser_seek(p, last);
-        page_parser_next(p, &err);
-    }
-    run->type_at = run->unit_at = NOWHERE;
-    error_clear(&err);
-    page_parser_seek(p, here);
-}
-
-/* ---- outcomes */
-
-/* Whether the sample is in; what is not is counted. */
-static bool
-count_outcome(struct run *run, enum append_outcome outcome)
-{
-    switch (outcome) {
-    case APPEND_OK:
-    case APPEND_DUPLICATE:
-        return true;
-    case APPEND_OUT_OF_ORDER:
-        run->r->out_of_order++;
-        return false;
-    case APPEND_DUPLICATE_TIME:
-        run->r->duplicates++;
-        return false;
-    case APPEND_TOO_OLD:
-    case APPEND_OUT_OF_BOUNDS:
-        run->r->out_of_bounds++;
-        return false;
-    default:
-        run->r->refused++;
-        return false;
-    }
-}
-
-/* Over sample_limit nothing is appended any more, but the page is read on to count. */
-static bool
-within_sample_limit(struct run *run)
-{
-    run->samples++;
-    if (run->config->sample_limit == 0 || run->samples <= run->config->sample_limit)
-        return true;
-    run->r->sample_limit = true;
-    return false;
-}
-
 /* ---- the fast way */
 
 static void
-known_comment(struct run *run, size_t at, uint32_t flags)
+known_comment(struct page_run *run, size_t at, uint32_t flags)
 {
     if (flags & LINE_TYPE)
         run->type_at = at;
@@ -148,15 +58,15 @@ known_comment(struct run *run, size_t at, uint32_t flags)
         run->unit_at = at;
 }
 
-/* While a new list is built, recognised lines go into it. False: the line needs run_entry(). */
+/* While a new list is built, recognised lines go into it. False: the line needs next_entry(). */
 static bool
-may_copy(const struct run *run, uint32_t i)
+may_copy(const struct page_run *run, uint32_t i)
 {
     return !(run->t->cache.bytes_flags[i] & LINE_META) && run->x->rebuild.seen[i] == PAGE_UNSEEN;
 }
 
 static void
-copy_line(struct run *run, uint32_t i)
+copy_line(struct page_run *run, uint32_t i)
 {
     page_rebuild_saw(&run->x->rebuild, i, true);
     page_rebuild_add(&run->x->rebuild, &run->t->cache, page_cache_line(&run->t->cache, i), false);
@@ -164,7 +74,7 @@ copy_line(struct run *run, uint32_t i)
 
 /* Appends lines that are what they were; stops at the first that needs more thought. */
 static void
-run_known(struct run *run)
+run_known(struct page_run *run)
 {
     struct page_parser *p = &run->x->parser;
     const struct page_cache *c = &run->t->cache;
@@ -190,13 +100,13 @@ run_known(struct run *run)
         if (at[n] != ' ' || (bf & ((1u << LINE_FLAG_BITS) - 1)) != LINE_TRACKED)
             break;
         behind = decimal_scan(at + n + 1, end, &v);
-        if (behind == NULL || behind == end || *behind != '\n' || !within_sample_limit(run))
+        if (behind == NULL || behind == end || *behind != '\n' || !page_run_within_limit(run))
             break;
         series_ref ref = c->refs[i];
         enum append_outcome outcome = append_sample(run->app, &ref, LABELS_NONE, 0, run->t_ms, v);
         if (UNLIKELY(outcome != APPEND_OK)) {
             run->samples--;
-            break; /* nothing was added: run_entry() does it again and says why */
+            break; /* nothing was added: next_entry() brings it again and says why */
         }
         run->r->total++;
         run->r->added++;
@@ -211,7 +121,7 @@ run_known(struct run *run)
 /* ---- comments */
 
 static const struct target_family *
-set_family(struct run *run, enum parse_entry entry)
+set_family(struct page_run *run, enum parse_entry entry)
 {
     struct page_parser *p = &run->x->parser;
     enum meta_field field = entry == PARSE_TYPE   ? META_TYPE
@@ -227,7 +137,7 @@ set_family(struct run *run, enum parse_entry entry)
 }
 
 static void
-run_comment(struct run *run, enum parse_entry entry)
+run_comment(struct page_run *run, enum parse_entry entry)
 {
     struct page_parser *p = &run->x->parser;
     const struct page_cache *c = &run->t->cache;
@@ -252,227 +162,9 @@ run_comment(struct run *run, enum parse_entry entry)
     page_rebuild_add(&run->x->rebuild, c, line, false);
 }
 
-/* ---- new series */
-
-static bool
-labels_differ(struct labels raw, struct error *err)
-{
-    for (size_t i = 1; i < raw.nr; i++)
-        if (str_eq(raw.v[i - 1].name, raw.v[i].name)) {
-            struct buf name = { 0 };
-
-            quote_go(raw.v[i].name, &name);
-            error_set(err, ERR_INVALID, "label name %s is not unique: invalid sample",
-                      buf_z(&name));
-            buf_fini(&name);
-            return false;
-        }
-    return true;
-}
-
-/* The series' final labels, in x->builder; false: relabelling drops it. */
-static bool
-series_labels(struct run *run, struct labels raw)
-{
-    struct labels_builder *b = &run->x->builder;
-
-    labels_builder_reset(b, LABELS_NONE);
-    for (size_t i = 0; i < raw.nr; i++)
-        labels_builder_set(b, raw.v[i].name, raw.v[i].value);
-    target_label_series(run->t->public, run->config->honor_labels, raw, b, &run->x->scratch);
-    return relabel_apply(run->config->metric_relabel_configs.rules,
-                         run->config->metric_relabel_configs.nr, b, &run->x->scratch) &&
-           labels_builder_view(b).nr != 0;
-}
-
-/* The labels of the series at hand; the parser reads the line again when it was recognised without.
- */
-static bool
-raw_labels(struct run *run, struct labels *raw, struct error *err)
-{
-    struct page_parser *p = &run->x->parser;
-
-    if (!run->has_labels) {
-        page_parser_seek(p, p->start);
-        catch_up(run);
-        if (page_parser_next(p, err) == PARSE_ERROR)
-            return false;
-        run->has_labels = true;
-    }
-    run->r->parsed++;
-    *raw = page_parser_labels(p, &run->x->scratch);
-    return true;
-}
-
-enum new_series { NEW_SERIES, NEW_DROPPED, NEW_FAILED };
-
-static enum new_series
-new_series(struct run *run, struct labels *ls, struct error *err)
-{
-    struct labels raw;
-
-    if (!raw_labels(run, &raw, err))
-        return NEW_FAILED;
-    if (!series_labels(run, raw))
-        return NEW_DROPPED;
-    if (!labels_differ(raw, err))
-        return NEW_FAILED;
-    *ls = labels_builder_view(&run->x->builder);
-    if (!labels_have_name(*ls, run->config->name_validation, err))
-        return NEW_FAILED;
-    if (!labels_within_limits(*ls, run->config, err)) {
-        run->r->label_limits = true;
-        return NEW_FAILED;
-    }
-    return NEW_SERIES;
-}
-
-/* ---- series */
-
-/* The finest schema whose buckets grow by at least this factor. */
-static int32_t
-schema_of_factor(double factor)
-{
-    double schema;
-
-    if (factor <= 1)
-        factor = 1.00271;
-    schema = floor(-log2(log2(factor)));
-    return (int32_t)MAX(HISTOGRAM_SCHEMA_MIN, MIN(HISTOGRAM_SCHEMA_MAX, schema));
-}
-
-/* Makes the histogram at hand coarser as the job's limits ask; false: it has too many buckets all
- * the same, and the page fails, but is read on. */
-static bool
-limit_histogram(struct run *run)
-{
-    struct page_parser *p = &run->x->parser;
-    struct histogram *h = &run->limited;
-    uint64_t limit = run->config->native_histogram_bucket_limit;
-    int32_t finest = schema_of_factor(run->config->native_histogram_min_bucket_factor);
-    struct error err = { 0 };
-    bool ok = true;
-
-    if (p->histogram == NULL)
-        return true;
-    *h = *p->histogram;
-    if (histogram_schema_exponential(h->schema) && h->schema > finest)
-        ok = histogram_reduce(h, finest, &run->x->scratch, &err);
-    while (ok && limit != 0 && h->pos.buckets_nr + h->neg.buckets_nr > limit)
-        ok = histogram_schema_exponential(h->schema) && h->schema > HISTOGRAM_SCHEMA_MIN &&
-             histogram_reduce(h, h->schema - 1, &run->x->scratch, &err);
-    error_clear(&err);
-    run->r->bucket_limit |= !ok;
-    return ok;
-}
-
-static enum append_outcome
-append_value(struct run *run, series_ref *ref, struct labels ls, int64_t t_ms)
-{
-    struct page_parser *p = &run->x->parser;
-    int64_t st_ms = run->x->parse_start_timestamps ? page_parser_start_timestamp(p) : 0;
-
-    if (t_ms > run->max_t_ms)
-        return APPEND_OUT_OF_BOUNDS;
-    if (p->histogram != NULL)
-        return append_histogram(run->app, ref, ls, st_ms, t_ms, &run->limited);
-    return append_sample(run->app, ref, ls, st_ms, t_ms, p->value);
-}
-
-/* By ref when it is known, else with labels. *in: the sample was accepted. False: the page fails.
- */
-static bool
-append_series(struct run *run, int64_t t_ms, bool *in, struct error *err)
-{
-    struct labels ls = LABELS_NONE;
-    bool is_new = run->line.ref == SERIES_REF_NONE;
-    enum append_outcome outcome = APPEND_REF_UNKNOWN;
-
-    *in = false;
-    if (!limit_histogram(run))
-        return true;
-    if (!is_new) {
-        if (!within_sample_limit(run))
-            return true;
-        outcome = append_value(run, &run->line.ref, ls, t_ms);
-    }
-    if (outcome == APPEND_REF_UNKNOWN) { /* new, or collected since */
-        switch (new_series(run, &ls, err)) {
-        case NEW_FAILED:
-            return false;
-        case NEW_DROPPED:
-            run->line.bytes_flags |= LINE_DROPPED;
-            return true;
-        case NEW_SERIES:
-            break;
-        }
-        if (is_new && !within_sample_limit(run))
-            return true;
-        run->line.ref = SERIES_REF_NONE;
-        outcome = append_value(run, &run->line.ref, ls, t_ms);
-    }
-    if (outcome == APPEND_BAD_LABELS)
-        return error_set(err, ERR_INVALID, "empty labelset: invalid sample");
-    *in = count_outcome(run, outcome);
-    if (is_new && !*in)
-        run->line.ref = SERIES_REF_NONE;
-    run->r->series_added += is_new && *in && !run->r->sample_limit && !run->r->bucket_limit;
-    return true;
-}
-
-static int
-by_time(const void *a, const void *b)
-{
-    const struct exemplar *x = a, *y = b;
-
-    return x->t_ms != y->t_ms ? (x->t_ms > y->t_ms) - (x->t_ms < y->t_ms)
-                              : (x->v > y->v) - (x->v < y->v);
-}
-
-/* Exemplars without a time have the sample's; those of native histograms need one. */
-static void
-append_exemplars(struct run *run, int64_t t_ms)
-{
-    struct page_parser *p = &run->x->parser;
-    struct exemplar e, *all = NULL;
-    size_t nr = 0, cap = 0, out_of_order = 0;
-
-    while (page_parser_exemplar(p, &e, &run->x->scratch)) {
-        if (!e.has_t && p->histogram != NULL)
-            continue;
-        if (!e.has_t)
-            e.t_ms = t_ms;
-        ARENA_GROW(&run->x->scratch, all, nr, nr + 1, &cap);
-        all[nr++] = e;
-    }
-    if (nr > 1)
-        qsort(all, nr, sizeof *all, by_time);
-    for (size_t i = 0; i < nr; i++)
-        out_of_order += append_exemplar(run->app, run->line.ref, &all[i]) == APPEND_OUT_OF_ORDER;
-    if (nr != 0 && out_of_order == nr)
-        run->r->exemplars_out_of_order += nr;
-}
-
-/* A metadata record when the series is new or its family has changed on this page. */
-static void
-append_family(struct run *run, bool is_new)
-{
-    const struct target_family *f = target_meta_find(&run->t->meta, run->family);
-    struct labels ls;
-
-    if (f == NULL || run->line.ref == SERIES_REF_NONE ||
-        (!is_new && f->changed != run->t->scrape_nr))
-        return;
-    if (!is_new)
-        series_labels(run, page_parser_labels(&run->x->parser, &run->x->scratch));
-    ls = labels_builder_view(&run->x->builder);
-    if (series_of_family(labels_get(ls, LABEL_NAME), run->family, f->text->meta.type))
-        append_metadata(run->app, run->line.ref, &f->text->meta);
-}
-
 /* The line goes into the list, which is a new one when the line is not what it was. */
 static void
-put_line(struct run *run, struct rebuild_found found, bool tracked)
+put_line(struct page_run *run, struct rebuild_found found, bool tracked)
 {
     struct page_cache *c = &run->t->cache;
 
@@ -496,7 +188,7 @@ put_line(struct run *run, struct rebuild_found found, bool tracked)
 
 /* Fills run->line from what is known of the text at hand. */
 static struct rebuild_found
-recognise(struct run *run)
+recognise(struct page_run *run)
 {
     const struct page_cache *c = &run->t->cache;
     struct str text = run->x->parser.series;
@@ -523,7 +215,7 @@ recognise(struct run *run)
 }
 
 static bool
-run_series(struct run *run, struct error *err)
+run_series(struct page_run *run, struct error *err)
 {
     struct page_parser *p = &run->x->parser;
     bool own_time = p->has_t && run->config->honor_timestamps, in = false;
@@ -541,15 +233,15 @@ run_series(struct run *run, struct error *err)
     }
     if (found.on_page && !own_time) {
         run->r->duplicates++;
-    } else if (!append_series(run, t_ms, &in, err)) {
+    } else if (!page_run_append(run, t_ms, &in, err)) {
         return false;
     }
     if (!(run->line.bytes_flags & LINE_DROPPED)) {
         run->r->added++;
         if (in)
-            append_exemplars(run, t_ms);
+            page_run_exemplars(run, t_ms);
         if (in && run->x->append_metadata && run->has_labels)
-            append_family(run, is_new);
+            page_run_family(run, is_new);
     }
     put_line(run, found, in && (!own_time || run->config->track_timestamps_staleness));
     arena_rewind(&run->x->scratch, mark);
@@ -561,7 +253,7 @@ run_series(struct run *run, struct error *err)
 /* The parser's next entry. A series line whose text is the expected one is not taken apart again.
  */
 static enum parse_entry
-next_entry(struct run *run, struct error *err)
+next_entry(struct page_run *run, struct error *err)
 {
     struct page_parser *p = &run->x->parser;
     const struct page_cache *c = &run->t->cache;
@@ -575,14 +267,14 @@ next_entry(struct run *run, struct error *err)
             line_hash(run->b + at, n, run->x->seed) == c->hashes[run->next])
             return page_parser_rest(p, at, at + n, err);
     }
-    catch_up(run);
+    page_run_catch_up(run);
     run->has_labels = true;
     return page_parser_next(p, err);
 }
 
 /* Families of the lines that were recognised before the rebuild began are on the page too. */
 static void
-prefix_families(struct run *run)
+prefix_families(struct page_run *run)
 {
     struct page_parser *p = &run->x->parser;
     struct error err = { 0 };
@@ -609,7 +301,7 @@ prefix_families(struct run *run)
 static bool
 append_marker(void *arg, series_ref ref)
 {
-    struct run *run = arg;
+    struct page_run *run = arg;
 
     (void)append_sample(run->app, &ref, LABELS_NONE, 0, run->t_ms, double_of_bits(STALE_NAN_BITS));
     return true;
@@ -618,7 +310,7 @@ append_marker(void *arg, series_ref ref)
 static bool
 remember_stale(void *arg, series_ref ref)
 {
-    struct page_append *x = ((struct run *)arg)->x;
+    struct page_append *x = ((struct page_run *)arg)->x;
 
     MEM_GROW(x->stale, x->stale_nr + 1, &x->stale_cap);
     x->stale[x->stale_nr++] = ref;
@@ -629,7 +321,7 @@ remember_stale(void *arg, series_ref ref)
  * bringing other lines the list would grow for ever: past twice the last good page and some, only
  * what is on this page stays. */
 static void
-add_unseen(struct run *run)
+add_unseen(struct page_run *run)
 {
     const struct page_cache *c = &run->t->cache;
     struct page_rebuild *r = &run->x->rebuild;
@@ -648,7 +340,7 @@ add_unseen(struct run *run)
 }
 
 static void
-run_failed(struct run *run)
+run_failed(struct page_run *run)
 {
     run->x->stale_nr = 0;
     start_rebuild(run);
@@ -658,7 +350,7 @@ run_failed(struct run *run)
 }
 
 static void
-forget_families(struct run *run)
+forget_families(struct page_run *run)
 {
     struct target *t = run->t;
 
@@ -672,7 +364,7 @@ forget_families(struct run *run)
 /* The page was good: markers for what it has no more, and its lines are the expected ones from now
  * on. */
 static void
-run_done(struct run *run)
+run_done(struct page_run *run)
 {
     struct target *t = run->t;
 
@@ -694,7 +386,7 @@ run_done(struct run *run)
 }
 
 static bool
-run_page(struct run *run, struct error *err)
+run_page(struct page_run *run, struct error *err)
 {
     for (;;) {
         if (run->plain)
@@ -735,7 +427,7 @@ page_append(struct page_append *x, struct target *t, const struct scrape_config 
                                            .ignore_native_histograms = !t->native_histograms,
                                            .keep_classic_histograms = t->classic_histograms,
                                            .convert_classic_histograms = t->nhcb };
-    struct run run = { .x = x, .t = t, .config = config, .app = app, .r = r };
+    struct page_run run = { .x = x, .t = t, .config = config, .app = app, .r = r };
 
     page_parser_start(&x->parser, format, page, &options);
     run.b = (const char *)page->p;
@@ -763,7 +455,7 @@ page_append(struct page_append *x, struct target *t, const struct scrape_config 
 void
 page_append_empty(struct target *t, struct appender *app, int64_t t_ms)
 {
-    struct run run = { .t = t, .app = app, .t_ms = t_ms };
+    struct page_run run = { .t = t, .app = app, .t_ms = t_ms };
 
     page_cache_each_tracked(&t->cache, append_marker, &run);
     page_cache_untrack(&t->cache);
@@ -772,7 +464,7 @@ page_append_empty(struct target *t, struct appender *app, int64_t t_ms)
 void
 page_append_failed(struct page_append *x, struct target *t, struct appender *app, int64_t t_ms)
 {
-    struct run run = { .t = t, .app = app, .t_ms = t_ms };
+    struct page_run run = { .t = t, .app = app, .t_ms = t_ms };
 
     for (size_t i = 0; i < x->stale_nr; i++)
         append_marker(&run, x->stale[i]);
