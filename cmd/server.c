@@ -26,6 +26,7 @@
 #include "cmd/version.h"
 #include "discovery/discovery.h"
 #include "http/http.h"
+#include "http/web_config.h"
 #include "promql/engine.h"
 #include "rules/notify/notifier.h"
 #include "rules/rules.h"
@@ -35,6 +36,9 @@
 /* Instant queries that touch at most so many samples are answered on the I/O thread: some 100 us.
  */
 enum { CHEAP_SAMPLES_MAX = 5000 };
+
+/* A thread that waits costs some kilobytes; --query.max-concurrency has no bound of its own. */
+enum { QUERY_THREADS_MAX = 128 };
 
 struct server {
     const struct flags *flags;
@@ -52,7 +56,9 @@ struct server {
     struct metrics *metrics;
     struct process_metrics *process;
     struct metric *ready, *reload_ok, *reload_time;
-    struct pool *pool;
+    struct pool *pool; /* one thread per CPU: decodes, evaluates and writes in parallel */
+    /* As many threads as queries may run at once: a long one must not keep a short one waiting. */
+    struct pool *queries;
     struct engine *engine;
     struct db_replay_status replay;
     struct db *db;
@@ -60,6 +66,8 @@ struct server {
     struct rules_manager *rules;
     struct scrape_manager *scrape;
     struct discovery_manager *notify_discovery;
+    struct web_config *web;
+    struct http_header_line *web_headers;
     struct regex *cors_origin;
     struct http *http;
     struct http_flag *shown_flags;
@@ -506,6 +514,8 @@ base_make(struct server *s)
         metrics_gauge(s->metrics, "prometheus_config_last_reload_success_timestamp_seconds",
                       "Timestamp of the last successful configuration reload.");
     s->pool = pool_new(pool_cpus(), "worker");
+    s->queries = pool_new((unsigned)MAX(1, MIN(s->flags->query_max_concurrency, QUERY_THREADS_MAX)),
+                          "query");
 }
 
 /* ---- http ---- */
@@ -517,6 +527,34 @@ hostname_find(struct server *s)
         snprintf(s->hostname, sizeof s->hostname, "localhost");
     if (getcwd(s->cwd, sizeof s->cwd) == NULL)
         s->cwd[0] = '\0';
+}
+
+static void
+log_web_unbuilt(void *arg, const char *path)
+{
+    log_warn(arg, "The web configuration asks for what has no effect yet", LOG_C("key", path));
+}
+
+static bool
+web_make(struct server *s, struct error *err)
+{
+    if (!web_config_load(s->io, s->flags->web_config_file, &s->web, err))
+        return error_wrap(err, "unable to validate web configuration file");
+    web_config_unbuilt(s->web, log_web_unbuilt, &s->log);
+    const struct conf_map *headers = &s->web->http.headers;
+    s->web_headers = ARENA_NEW_ARRAY(&s->arena, struct http_header_line, headers->nr);
+    for (size_t i = 0; i < headers->nr; i++)
+        s->web_headers[i] =
+            (struct http_header_line){ headers->items[i].name, headers->items[i].value };
+    return true;
+}
+
+static bool
+web_authorize(void *arg, struct str user, struct str password)
+{
+    const struct server *s = arg;
+
+    return web_config_authorize(s->web, user, password);
 }
 
 static bool
@@ -578,6 +616,7 @@ http_deps_of(struct server *s)
                    .extended_ranges = f->feature.promql_extended_range_selectors,
                    .fill_modifiers = f->feature.promql_binop_fill_modifiers },
         .pool = s->pool,
+        .queries = s->queries,
         .clock = s->clock,
         .log = s->log,
         .metrics = s->metrics,
@@ -602,6 +641,9 @@ http_deps_of(struct server *s)
                      .storage_retention = retention_text(&s->arena, &keep),
                      .cpus = pool_cpus() },
         .cheap_samples_max = CHEAP_SAMPLES_MAX,
+        .authorize = web_config_has_users(s->web) ? web_authorize : NULL,
+        .headers = s->web_headers,
+        .headers_nr = s->web->http.headers.nr,
     };
 }
 
@@ -609,12 +651,24 @@ static bool
 http_make(struct server *s, struct error *err)
 {
     const struct flags *f = s->flags;
+    static const enum http_client_auth client_auths[] = {
+        [WEB_CLIENT_NONE] = HTTP_CLIENT_NONE,
+        [WEB_CLIENT_REQUEST] = HTTP_CLIENT_REQUEST,
+        [WEB_CLIENT_REQUIRE_ANY] = HTTP_CLIENT_REQUIRE_ANY,
+        [WEB_CLIENT_VERIFY_IF_GIVEN] = HTTP_CLIENT_VERIFY_IF_GIVEN,
+        [WEB_CLIENT_VERIFY] = HTTP_CLIENT_VERIFY,
+    };
     struct http_deps deps = http_deps_of(s);
     struct http_server_options options = {
         .listen = f->web_listen_address.items,
         .listen_nr = f->web_listen_address.nr,
         .connections_max = (unsigned)f->web_max_connections,
         .idle_timeout_ms = f->web_read_timeout_ms,
+        .tls = { .certificate_pem = s->web->certificate_pem,
+                 .key_pem = s->web->key_pem,
+                 .client_ca_pem = s->web->client_ca_pem,
+                 .priorities = s->web->priorities,
+                 .client_auth = client_auths[s->web->client_auth] },
     };
 
     return http_start(&deps, &options, &s->http, err);
@@ -638,7 +692,7 @@ start_prepare(struct server *s, int *exit_status, struct error *err)
 
     hostname_find(s);
     *exit_status = 2;
-    if (!cors_make(s, err) || !load_config(s, &s->config, err))
+    if (!cors_make(s, err) || !web_make(s, err) || !load_config(s, &s->config, err))
         return false;
     *exit_status = 2;
     if (!external_url_make(str_c(f->web_external_url), str_c(f->web_route_prefix),
@@ -723,10 +777,12 @@ server_stop(struct server *s)
     notifier_free(s->notifier);
     db_close(s->db);
     engine_free(s->engine);
+    pool_free(s->queries);
     pool_free(s->pool);
     metrics_free(s->metrics);
     process_metrics_free(s->process);
     config_unref(s->config);
+    web_config_free(s->web);
     regex_unref(s->cors_origin);
     external_url_fini(&s->url);
     arena_fini(&s->arena);
