@@ -125,8 +125,8 @@ bool head_has_ref(struct head *h, uint64_t ref);
 /* The series of a record: made, or found by its labels when another reference had them before;
  * then, once no worker has samples of it in hand, head_replay_alias() makes this reference lead to
  * it as well. */
-struct head_series *
-head_replay_series(struct head *h, uint64_t ref, struct labels labels, bool *created);
+struct head_series *head_replay_series(struct head *h, uint64_t ref, struct labels labels,
+                                       const struct head_series *hint, bool *created);
 void head_replay_alias(struct head *h, uint64_t ref, struct head_series *s);
 struct head_series *head_find_ref(struct head *h, uint64_t ref);
 /* A number to split work by: one series belongs to one worker whatever the reference. */

@@ -73,6 +73,7 @@ appender_done(struct head_appender *a)
 {
     struct head *h = a->head;
 
+    a->hint = NULL;
     a->samples_nr = a->runs_nr = a->histograms_nr = a->unlogged_nr = a->exemplars_nr =
         a->metadata_nr = 0;
     arena_rewind(&a->arena, a->start);
@@ -171,8 +172,8 @@ series_by_labels(struct head_appender *a, struct labels labels, struct head_seri
 
     if (!labels_clean(labels, &a->arena, &labels))
         return APPEND_BAD_LABELS;
-    *series = head_get_or_create(a->head, labels_hash(labels), labels, SERIES_REF_NONE, &created,
-                                 &refused);
+    *series = head_get_or_create(a->head, labels_hash(labels), labels, SERIES_REF_NONE, a->hint,
+                                 &created, &refused);
     if (labels.nr == 0)
         arena_rewind(&a->arena, mark);
     return refused ? APPEND_OVER_LIMIT : APPEND_OK;
@@ -292,6 +293,7 @@ collect_float(struct head_appender *a, struct head_series *s, int64_t t_ms, doub
         .ref = atomic_load_explicit(&s->ref, memory_order_relaxed), .t_ms = t_ms, .v = v
     };
     a->series[a->samples_nr++] = s;
+    a->hint = s; /* pending, so it stays */
     run_add(a, RECORD_SAMPLES);
 }
 

@@ -22,8 +22,9 @@ struct head_appender {
     struct head *head;
     struct head_appender *next, *prev; /* in head.open or head.idle */
     struct append_options options;
-    int64_t min_valid_ms; /* read by others under appenders_lock */
-    bool empty;           /* the head had no sample when the batch began */
+    int64_t min_valid_ms;           /* read by others under appenders_lock */
+    const struct head_series *hint; /* the batch's newest series: new ones resemble it */
+    bool empty;                     /* the head had no sample when the batch began */
 
     struct record_sample *samples;
     struct head_series **series; /* beside samples */

@@ -23,6 +23,7 @@ replaced_add(struct head_postings *p, void *array)
 {
     MEM_GROW(p->replaced, p->replaced_nr + 1, &p->replaced_cap);
     p->replaced[p->replaced_nr++] = array;
+    atomic_store_explicit(&p->has_replaced, true, memory_order_relaxed);
 }
 
 static void
@@ -37,7 +38,10 @@ head_postings_drain(struct head *h)
 {
     struct head_postings *p = &h->postings;
 
+    if (!atomic_load_explicit(&p->has_replaced, memory_order_relaxed))
+        return;
     rwlock_write(&p->lock);
+    atomic_store_explicit(&p->has_replaced, false, memory_order_relaxed);
     void **v = p->replaced;
     size_t nr = p->replaced_nr;
     p->replaced = NULL;

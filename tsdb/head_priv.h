@@ -157,6 +157,7 @@ struct head_postings {
     uint32_t next_slot;
     void **replaced; /* arrays that were outgrown, to be retired by head_postings_drain() */
     size_t replaced_nr, replaced_cap;
+    _Atomic bool has_replaced;
     uint32_t numbering; /* counts renumberings: slots taken under another one mean nothing */
 };
 enum { SLOT_PAGE_LOG = 12, SLOT_PAGE_NR = 1 << SLOT_PAGE_LOG };
@@ -292,8 +293,11 @@ head_postings_name(const struct head_postings *p, symbol_id name); /* with the l
 void head_postings_renumber(struct head *h);
 
 /* head_series.c */
-struct head_series *head_get_or_create(struct head *h, uint64_t hash, struct labels labels,
-                                       uint64_t ref, bool *created, bool *refused);
+/* hint: a live series that is likely to share labels with the new one, or NULL: its symbols are
+ * referenced without a lookup. */
+struct head_series *
+head_get_or_create(struct head *h, uint64_t hash, struct labels labels, uint64_t ref,
+                   const struct head_series *hint, bool *created, bool *refused);
 void head_series_release(void *head, void *series); /* gives memory and symbols back */
 void head_shard_remove(struct head_shard *shard, uint64_t hash, uint32_t sid);
 uint64_t head_series_hash(const struct head *h, const struct head_series *s);

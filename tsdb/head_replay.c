@@ -4,7 +4,8 @@
 #include "tsdb/head_priv.h"
 
 struct head_series *
-head_replay_series(struct head *h, uint64_t ref, struct labels labels, bool *created)
+head_replay_series(struct head *h, uint64_t ref, struct labels labels,
+                   const struct head_series *hint, bool *created)
 {
     bool refused;
 
@@ -14,7 +15,7 @@ head_replay_series(struct head *h, uint64_t ref, struct labels labels, bool *cre
         *created = false;
         return s;
     }
-    s = head_get_or_create(h, labels_hash(labels), labels, ref, created, &refused);
+    s = head_get_or_create(h, labels_hash(labels), labels, ref, hint, created, &refused);
     if (s == NULL)
         return NULL;
     series_lock(s);

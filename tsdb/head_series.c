@@ -117,16 +117,32 @@ sid_take(struct head *h)
     return sid;
 }
 
+/* One more reference to the id of text: that of the hint's pair when it is the same text, else
+ * looked up. */
+static symbol_id
+intern(struct symbols *symbols, symbol_id hint, struct str text)
+{
+    if (hint != SYMBOL_NONE && str_eq(symbols_text(symbols, hint), text)) {
+        symbols_ref(symbols, hint);
+        return hint;
+    }
+    return symbols_intern(symbols, text);
+}
+
 static struct head_series *
-series_new(struct head *h, struct labels labels, uint64_t ref)
+series_new(struct head *h, struct labels labels, uint64_t ref, const struct head_series *hint)
 {
     uint32_t sid = sid_take(h);
     struct head_series *s = head_series_at(h, sid);
     struct symbol_pair *pairs = mem_alloc(mem_array_bytes(labels.nr, sizeof *pairs));
 
-    for (size_t i = 0; i < labels.nr; i++)
-        pairs[i] = (struct symbol_pair){ symbols_intern(h->o.symbols, labels.v[i].name),
-                                         symbols_intern(h->o.symbols, labels.v[i].value) };
+    for (size_t i = 0; i < labels.nr; i++) {
+        struct symbol_pair like = { SYMBOL_NONE, SYMBOL_NONE };
+        if (hint != NULL && i < hint->pairs_nr)
+            like = hint->pairs[i];
+        pairs[i] = (struct symbol_pair){ intern(h->o.symbols, like.name, labels.v[i].name),
+                                         intern(h->o.symbols, like.value, labels.v[i].value) };
+    }
     series_lock(s); /* somebody with a stale reference may be looking */
     s->flags = SERIES_LIVE;
     s->pairs = pairs;
@@ -140,11 +156,12 @@ series_new(struct head *h, struct labels labels, uint64_t ref)
 }
 
 static struct head_series *
-create(struct head *h, struct head_shard *shard, uint64_t hash, struct labels labels, uint64_t ref)
+create(struct head *h, struct head_shard *shard, uint64_t hash, struct labels labels, uint64_t ref,
+       const struct head_series *hint)
 {
     if (ref == SERIES_REF_NONE)
         ref = atomic_fetch_add(&h->next_ref, 1);
-    struct head_series *s = series_new(h, labels, ref);
+    struct head_series *s = series_new(h, labels, ref, hint);
 
     head_postings_add(h, s);
     head_refs_set(&h->refs, ref, s->sid);
@@ -155,8 +172,8 @@ create(struct head *h, struct head_shard *shard, uint64_t hash, struct labels la
 }
 
 struct head_series *
-head_get_or_create(struct head *h, uint64_t hash, struct labels labels, uint64_t ref, bool *created,
-                   bool *refused)
+head_get_or_create(struct head *h, uint64_t hash, struct labels labels, uint64_t ref,
+                   const struct head_series *hint, bool *created, bool *refused)
 {
     struct head_shard *shard = shard_of(h, hash);
 
@@ -170,7 +187,7 @@ head_get_or_create(struct head *h, uint64_t hash, struct labels labels, uint64_t
         s = shard_find(h, shard, hash, labels);
     }
     if (s == NULL && !*refused) {
-        s = create(h, shard, hash, labels, ref);
+        s = create(h, shard, hash, labels, ref, hint);
         *created = true;
     }
     if (s != NULL) {

@@ -308,6 +308,7 @@ series_fine(struct labels labels)
 static void
 replay_series(struct replay *rp, struct record_iter *it)
 {
+    const struct head_series *hint = NULL;
     struct labels labels;
     uint64_t ref;
     bool created;
@@ -316,10 +317,11 @@ replay_series(struct replay *rp, struct record_iter *it)
         if (!series_fine(labels))
             continue;
         bool known = head_has_ref(rp->o->head, ref);
-        struct head_series *s = head_replay_series(rp->o->head, ref, labels, &created);
+        struct head_series *s = head_replay_series(rp->o->head, ref, labels, hint, &created);
         if (s == NULL || known)
             continue;
         rp->r->series_nr += created;
+        hint = s;
         if (!created) {
             batches_wait(rp);
             head_replay_alias(rp->o->head, ref, s);
