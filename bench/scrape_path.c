@@ -2,7 +2,7 @@
  * HTTP, pages, database.
  *
  *     load_generator --targets 200 --series 1000 --interval-ms 1000 --sd targets.json &
- *     scrape_path targets.json datadir [seconds [interval [null]]]
+ *     scrape_path targets.json datadir [seconds [interval [null|db [loops]]]]
  *
  * Prints CPU seconds per million samples and resident bytes per series. With "null" storage is a
  * counter. */
@@ -140,7 +140,8 @@ main(int argc, char **argv)
     struct db *db = NULL;
 
     if (argc < 3) {
-        fprintf(stderr, "usage: scrape_path targets.json datadir [seconds [interval [null]]]\n");
+        fprintf(stderr,
+                "usage: scrape_path targets.json datadir [seconds [interval [null|db [loops]]]]\n");
         return 1;
     }
     io_guard_install();
@@ -150,13 +151,14 @@ main(int argc, char **argv)
         return 1;
     }
     sink.to = nowhere ? NULL : db_appendable(db);
-    struct scrape_manager *m =
-        scrape_manager_new(&(struct scrape_options){ .storage = &sink.base,
-                                                     .clock = clock_real(),
-                                                     .io = io_posix(),
-                                                     .log = log,
-                                                     .align_timestamps = true,
-                                                     .timestamp_tolerance_ns = 2000000 });
+    struct scrape_manager *m = scrape_manager_new(
+        &(struct scrape_options){ .storage = &sink.base,
+                                  .loops_nr = argc > 6 ? (unsigned)atoi(argv[6]) : 0,
+                                  .clock = clock_real(),
+                                  .io = io_posix(),
+                                  .log = log,
+                                  .align_timestamps = true,
+                                  .timestamp_tolerance_ns = 2000000 });
     apply(m, argv[1], interval);
     sleep(3); /* first sight of all series is not what is measured */
     double cpu = cpu_s();

@@ -11,7 +11,11 @@
 #include "base/pool.h"
 #include "scrape/scrape_pool.h"
 
-#define LOOPS_MAX 4
+/* One loop takes four million samples a second on the machine of the budgets, and two on its two
+ * cores cost a quarter more CPU per sample, since each wakes for fewer events. More only where
+ * there are cores to spare. */
+#define LOOPS_MAX     4
+#define CPUS_PER_LOOP 4
 
 struct scrape_manager {
     struct scrape_options options;
@@ -119,7 +123,9 @@ scrape_manager_new(const struct scrape_options *options)
     m->shared.line_seed = clock_random(options->clock);
     m->hostname = options->hostname.n != 0 ? str_dup(options->hostname) : machine_name();
     lock_init(&m->lock, LOCK_MANAGER, "scrape manager");
-    m->loops_nr = options->loops_nr != 0 ? options->loops_nr : MIN(pool_cpus(), LOOPS_MAX);
+    m->loops_nr = options->loops_nr;
+    if (m->loops_nr == 0)
+        m->loops_nr = MAX(1, MIN(pool_cpus() / CPUS_PER_LOOP, LOOPS_MAX));
     m->loops = MEM_NEW_ARRAY(struct scrape_loop *, m->loops_nr);
     for (unsigned i = 0; i < m->loops_nr; i++)
         m->loops[i] = scrape_loop_new(&m->shared, i);

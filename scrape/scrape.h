@@ -24,7 +24,7 @@ struct scrape_options {
     const struct io *io;
     struct log log;
     struct metrics *metrics;        /* NULL: none */
-    unsigned loops_nr;              /* event loops; 0: one per CPU, at most 4 */
+    unsigned loops_nr;              /* event loops; 0: one per four CPUs, 1 to 4 */
     const char *user_agent;         /* "Prometheus/3.14.0"; static storage */
     bool align_timestamps;          /* --scrape.adjust-timestamps */
     int64_t timestamp_tolerance_ns; /* --scrape.timestamp-tolerance */
