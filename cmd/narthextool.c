@@ -96,6 +96,26 @@ static const struct tool_param check_metrics_flags[] = {
     { .name = "lint", .type = TOOL_STR, .dflt = "all", .help = "all or none." },
 };
 
+static const struct tool_param test_flags[] = {
+    { .name = "junit", .type = TOOL_STR, .help = "File for results as JUnit XML." },
+};
+static const struct tool_param test_rules_flags[] = {
+    { .name = "run",
+      .type = TOOL_STR,
+      .many = true,
+      .help = "Only groups of tests whose name matches the regular expression." },
+    { .name = "debug", .type = TOOL_BOOL, .help = "Say what happens, and print all samples." },
+    { .name = "diff", .type = TOOL_BOOL, .help = "Show what differs in colours." },
+    IGNORE_UNKNOWN,
+};
+static const struct tool_param test_rules_args[] = {
+    { .name = "test-rule-file",
+      .type = TOOL_FILE,
+      .required = true,
+      .many = true,
+      .help = "The unit test files." },
+};
+
 const struct tool_command tool_commands[] = {
     { "", PARAMS(root_flags), NO_PARAMS, NULL,
       "Checks, tests and converts what a Prometheus server reads and writes.", false },
@@ -108,6 +128,9 @@ const struct tool_command tool_commands[] = {
       "Check rule files.", false },
     { "check metrics", PARAMS(check_metrics_flags), NO_PARAMS, tool_check_metrics,
       "Hold an exposition page on standard input against the naming rules.", false },
+    { "test", PARAMS(test_flags), NO_PARAMS, NULL, "Run unit tests.", false },
+    { "test rules", PARAMS(test_rules_flags), PARAMS(test_rules_args), tool_test_rules,
+      "Run unit tests of rules.", false },
 };
 const size_t tool_commands_nr = ARRAY_LEN(tool_commands);
 

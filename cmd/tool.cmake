@@ -9,6 +9,10 @@ add_executable(narthextool
     ${CMAKE_CURRENT_LIST_DIR}/tool_check_config.c
     ${CMAKE_CURRENT_LIST_DIR}/tool_check_metrics.c
     ${CMAKE_CURRENT_LIST_DIR}/tool_check_rules.c
+    ${CMAKE_CURRENT_LIST_DIR}/tool_suite.c
+    ${CMAKE_CURRENT_LIST_DIR}/tool_test_file.c
+    ${CMAKE_CURRENT_LIST_DIR}/tool_test_rules.c
+    ${CMAKE_CURRENT_LIST_DIR}/tool_test_text.c
     ${CMAKE_CURRENT_LIST_DIR}/tool_text.c)
 target_link_libraries(narthextool
     PRIVATE tool_line cmd_config web_config rules scrape discovery promql tsdb model base product_options)

@@ -52,6 +52,8 @@ int tool_matchers_delete(struct tool *t);
 
 /* Prints the error's text as a line to standard error and releases it; gives TOOL_FAILED. */
 int tool_fail(struct error *err);
+/* Says an unknown key as Prometheus does; every other error stays as the loader said it. False. */
+bool tool_yaml_words(struct error *err);
 /* Standard input whole; the caller frees. */
 MUST_CHECK bool tool_read_stdin(char **p, size_t *n, struct error *err);
 /* Seconds since 1970 with a fraction, or RFC 3339: ns. False with promtool's words. */

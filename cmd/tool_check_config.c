@@ -390,22 +390,6 @@ load_and_check(struct checker *c, const char *path, struct config **cfg, struct 
     return false;
 }
 
-/* An unknown key as Prometheus says it; everything else stays as the loader says it. */
-static void
-print_failure(const char *text)
-{
-    const char *line = strstr(text, "line "), *field = strstr(text, ": field ");
-
-    if (line == NULL || field == NULL || line > field ||
-        strstr(field, " not found in type ") == NULL) {
-        fprintf(stderr, "  FAILED: %s\n", text);
-        return;
-    }
-    const char *key = strstr(line, ": "); /* "line 3: key: field key not found ..." */
-    fprintf(stderr, "  FAILED: %.*syaml: unmarshal errors:\n  %.*s%s\n", (int)(line - text), text,
-            (int)(key - line), line, field);
-}
-
 static struct lint_verdict
 check_one(struct tool *t, const struct config_lint *lint, struct str file)
 {
@@ -418,7 +402,8 @@ check_one(struct tool *t, const struct config_lint *lint, struct str file)
     const char *path = arena_str(&c.arena, file).p;
     printf("Checking %s\n", path);
     if (!load_and_check(&c, path, &cfg, &err)) {
-        print_failure(error_text(&err));
+        tool_yaml_words(&err);
+        fprintf(stderr, "  FAILED: %s\n", error_text(&err));
         verdict = (struct lint_verdict){ true, true };
         c.rule_files.nr = 0;
     } else {

@@ -21,6 +21,24 @@ tool_fail(struct error *err)
 }
 
 bool
+tool_yaml_words(struct error *err)
+{
+    const char *text = error_text(err), *line = strstr(text, "line "),
+               *field = strstr(text, ": field ");
+    struct buf said = { 0 };
+
+    if (line == NULL || field == NULL || line > field ||
+        strstr(field, " not found in type ") == NULL)
+        return false;
+    const char *key = strstr(line, ": "); /* "line 3: key: field key not found ..." */
+    buf_printf(&said, "%.*syaml: unmarshal errors:\n  %.*s%s", (int)(line - text), text,
+               (int)(key - line), line, field);
+    error_set(err, err->kind, "%s", buf_z(&said));
+    buf_fini(&said);
+    return false;
+}
+
+bool
 tool_read_stdin(char **p, size_t *n, struct error *err)
 {
     struct buf text = { 0 };
