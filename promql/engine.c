@@ -196,13 +196,22 @@ run_admitted(struct engine *e, struct queryable *storage, const struct prepared 
     return ok;
 }
 
+static int64_t
+near_ms(int64_t t_ms)
+{
+    return MAX(MIN(t_ms, ENGINE_FAR_MS), -ENGINE_FAR_MS);
+}
+
 bool
 engine_run(struct engine *e, struct queryable *storage, const struct prepared *p,
-           const struct query *q, struct query_result *result, struct error *err)
+           const struct query *query, struct query_result *result, struct error *err)
 {
+    struct query near = *query, *q = &near;
     int64_t from_ns = clock_monotonic_ns(e->options.clock),
             deadline_ns = deadline_of(e, q, from_ns);
 
+    near.start_ms = near_ms(query->start_ms);
+    near.end_ms = near_ms(query->end_ms);
     *result = (struct query_result){ 0 };
     if (q->step_ms < 0)
         return error_set(err, ERR_INVALID,
@@ -214,6 +223,7 @@ engine_run(struct engine *e, struct queryable *storage, const struct prepared *p
     if (ok) {
         ok = run_admitted(e, storage, p, q, deadline_ns, result, err);
         leave(e);
+        result->t_ms = query->start_ms; /* as it was asked */
     }
     if (e->running != NULL)
         metric_add(e->running, -1);
@@ -274,7 +284,8 @@ engine_is_cheap(struct engine *e, struct queryable *storage, const struct query 
                        .samples_max = MIN(samples_max, (uint64_t)UINT32_MAX) };
     struct prepared *p;
     struct error err = { 0 };
-    bool cheap = q->step_ms == 0 && engine_prepare(e, q->text, &p, &err);
+    bool cheap = q->step_ms == 0 && q->start_ms == near_ms(q->start_ms) &&
+                 engine_prepare(e, q->text, &p, &err);
 
     if (cheap) {
         cheap = querier_open(storage, q->start_ms - c.lookback_ms, q->start_ms, &c.querier, &err);

@@ -81,6 +81,10 @@ struct query_result {
     struct arena *arena; /* owned */
 };
 
+/* Evaluation takes place within so many milliseconds of 1970, 36 million years each way: what a
+ * query asks for beyond is moved there, so that sums of times and ranges cannot overflow. */
+#define ENGINE_FAR_MS (INT64_C(1) << 60)
+
 /* Parses, checks, plans and evaluates. On failure *result needs no fini. */
 MUST_CHECK bool engine_query(struct engine *e, struct queryable *storage, const struct query *query,
                              struct query_result *result, struct error *err);

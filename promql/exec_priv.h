@@ -97,6 +97,7 @@ struct selection {
     int64_t min_ms, max_ms;
     struct select_hints hints;
     struct series_set *set;
+    bool late; /* chosen by the node itself (info) */
 };
 
 /* Per series of a range function, for the peak of samples in memory. */
@@ -299,7 +300,10 @@ struct select_node {
     int64_t offset_ms; /* what is taken from a step's time; "@" is worked in */
     bool fixed;        /* with "@": range functions keep their first window */
     bool stats_only;   /* of histograms only count and sum are looked at */
-    bool timestamps;   /* timestamp(selector): when, instead of what */
+    bool pinned;       /* the same moment at every step, pin_ms */
+    int64_t pin_ms;
+    bool named;      /* with timestamps: names stay */
+    bool timestamps; /* timestamp(selector): when, instead of what */
 };
 
 /* Where a range function's samples come from: a selector, or a subquery's inner node. */

@@ -13,10 +13,10 @@ select_open(struct eval *ev, struct node *n, struct error *err)
     (void)err;
     for (uint32_t i = 0; i < set->nr; i++) {
         series[i].pairs = series_pairs(set, i, &series[i].nr);
-        if (s->timestamps)
+        if (s->timestamps && !s->named)
             series[i] = series_anonymous(ev, series[i]);
     }
-    if (s->timestamps) {
+    if (s->timestamps && !s->named) {
         node_series(ev, n, series, set->nr);
     } else {
         n->series = series;
@@ -33,16 +33,22 @@ is_end(const struct sample_buf *b, size_t i)
     return is_stale(h != NULL ? h->sum : b->v[i]);
 }
 
-/* Samples at[k] for step k; floats only. */
+/* The time that step k looks at. */
+static int64_t
+moment_of(const struct select_node *s, size_t k)
+{
+    return s->pinned ? s->pin_ms : grid_time(&s->base.frame->grid, k) - s->offset_ms;
+}
+
 static void
 fill_floats(const struct select_node *s, const struct sample_buf *b, int64_t lookback_ms,
             struct column *out)
 {
     const struct step_grid *g = &s->base.frame->grid;
     size_t next = 0; /* the first sample behind the step */
-    int64_t ref_ms = g->start_ms - s->offset_ms;
+    int64_t ref_ms = moment_of(s, 0), step_ms = s->pinned ? 0 : g->step_ms;
 
-    for (size_t k = 0; k < g->nr; k++, ref_ms += g->step_ms) {
+    for (size_t k = 0; k < g->nr; k++, ref_ms += step_ms) {
         while (next < b->nr && b->t_ms[next] <= ref_ms)
             next++;
         if (next == 0 || b->t_ms[next - 1] <= ref_ms - lookback_ms || is_stale(b->v[next - 1]))
@@ -60,7 +66,7 @@ fill_mixed(const struct select_node *s, const struct sample_buf *b, int64_t look
     size_t next = 0;
 
     for (size_t k = 0; k < g->nr; k++) {
-        int64_t ref_ms = grid_time(g, k) - s->offset_ms;
+        int64_t ref_ms = moment_of(s, k);
 
         while (next < b->nr && b->t_ms[next] <= ref_ms)
             next++;
@@ -145,7 +151,7 @@ select_source(struct eval *ev, struct node *n, uint32_t source, struct worker *w
     struct select_node *s = (struct select_node *)n;
     const struct step_grid *g = &n->frame->grid;
     struct sample_buf *b = &w->samples;
-    int64_t first_ms = g->start_ms - s->offset_ms, last_ms = grid_time(g, g->nr - 1) - s->offset_ms;
+    int64_t first_ms = moment_of(s, 0), last_ms = moment_of(s, g->nr - 1);
 
     if (s->sel->smoothed && !s->timestamps)
         return smoothed_source(ev, s, source, w, out, err);

@@ -202,7 +202,9 @@ build_child(struct eval *ev, struct place p, struct expr *e, bool wrap, struct n
 static int64_t
 at_of(const struct eval *ev, const struct time_shift *s)
 {
-    return s->at == AT_START ? ev->start_ms : s->at == AT_END ? ev->end_ms : s->at_ms;
+    return s->at == AT_START ? ev->start_ms
+           : s->at == AT_END ? ev->end_ms
+                             : MAX(MIN(s->at_ms, ENGINE_FAR_MS), -ENGINE_FAR_MS);
 }
 
 /* What to take from a step's time. With "@" the steps count from the frame's first. */
@@ -244,7 +246,7 @@ selection_of(struct eval *ev, const struct place *p, const struct selector_expr 
 {
     for (size_t i = 0; i < ev->selections_nr; i++) {
         struct selection *s = &ev->selections[i];
-        if (!matchers_eq(s, sel))
+        if (s->late || !matchers_eq(s, sel))
             continue;
         s->min_ms = MIN(s->min_ms, min_ms);
         s->max_ms = MAX(s->max_ms, max_ms);
@@ -255,7 +257,10 @@ selection_of(struct eval *ev, const struct place *p, const struct selector_expr 
     }
     MEM_GROW(ev->selections, ev->selections_nr + 1, &ev->selections_cap);
     struct selection *s = &ev->selections[ev->selections_nr];
-    *s = (struct selection){ sel->matchers, sel->matchers_nr, min_ms, max_ms, { 0 }, NULL };
+    *s = (struct selection){ .matchers = sel->matchers,
+                             .matchers_nr = sel->matchers_nr,
+                             .min_ms = min_ms,
+                             .max_ms = max_ms };
     s->hints.step_ms = p->hint_step_ms;
     s->hints.range_ms = range_ms;
     hint_function(p, &s->hints);
@@ -477,8 +482,6 @@ call_ops(const struct call_expr *call)
     case FN_HISTOGRAM_STDDEV:
     case FN_HISTOGRAM_STDVAR:
         return &histogram_ops;
-    case FN_INFO:
-        return &info_ops;
     default:
         return call->args_nr == 0 ? &time_ops : NULL;
     }
@@ -533,6 +536,77 @@ build_math(struct eval *ev, struct place p, struct expr *e, bool wrap, struct no
     return true;
 }
 
+/* The moment at which info series are looked at follows the first selector in the first argument:
+ * its offset and "@", and those of the subqueries around it up to the first "@". */
+struct moment {
+    bool found, at_set;
+    int64_t at_ms, offset_ms;
+};
+
+static void
+add_shift(const struct eval *ev, const struct time_shift *s, bool plain, struct moment *m)
+{
+    if (m->at_set)
+        return;
+    m->offset_ms += s->offset_ms;
+    m->at_set = has_at(s, plain);
+    m->at_ms = at_of(ev, s);
+}
+
+static void
+find_moment(const struct eval *ev, struct expr *e, bool plain, struct moment *m)
+{
+    if (e->kind == EXPR_SELECTOR) {
+        m->found = true;
+        add_shift(ev, &e->selector.shift, plain, m);
+        return;
+    }
+    if (e->kind == EXPR_MATRIX) {
+        find_moment(ev, e->matrix.selector, plain, m);
+        return;
+    }
+    struct expr *child;
+    for (size_t i = 0; !m->found && (child = expr_child(e, i)) != NULL; i++)
+        find_moment(ev, child, plain, m);
+    if (m->found && e->kind == EXPR_SUBQUERY)
+        add_shift(ev, &e->subquery.shift, plain, m);
+}
+
+/* args[0]: the vector; args[1]: the info series, selected when the first is known. */
+static bool
+build_info(struct eval *ev, struct place p, struct expr *e, bool wrap, struct node **out,
+           struct error *err)
+{
+    static const struct selector_expr any = { 0 };
+    struct call_node *n = NODE_NEW(ev, struct call_node, &info_ops, p.frame, e, 2);
+    struct select_node *s = NODE_NEW(ev, struct select_node, &select_ops, p.frame, e, 0);
+    struct moment m = { 0 };
+    const struct step_grid *g = &p.frame->grid;
+    struct expr *first = expr_unwrapped(e->call.args[0]);
+
+    n->fn = FN_INFO;
+    n->expr = &e->call;
+    find_moment(ev, first, p.plain, &m);
+    s->sel = &any;
+    s->timestamps = s->named = true;
+    s->offset_ms = m.offset_ms;
+    s->pinned = m.at_set;
+    s->pin_ms = m.at_ms - m.offset_ms;
+    MEM_GROW(ev->selections, ev->selections_nr + 1, &ev->selections_cap);
+    s->selection = (uint32_t)ev->selections_nr;
+    int64_t from_ms = m.at_set ? m.at_ms : g->start_ms,
+            to_ms = m.at_set || g->nr == 0 ? from_ms : grid_time(g, g->nr - 1);
+    ev->selections[ev->selections_nr++] =
+        (struct selection){ .min_ms = from_ms - ev->lookback_ms + 1 - m.offset_ms,
+                            .max_ms = to_ms - m.offset_ms,
+                            .late = true };
+    if (!build_child(ev, p, first, wrap, &n->base.args[0], err))
+        return false;
+    n->base.args[1] = ranked(ev, &s->base);
+    *out = ranked(ev, &n->base);
+    return true;
+}
+
 static bool
 build_plain_call(struct eval *ev, struct place p, struct expr *e, const struct node_ops *ops,
                  bool wrap, struct node **out, struct error *err)
@@ -576,6 +650,8 @@ build_call(struct eval *ev, struct place p, struct expr *e, struct node **out, s
                        : build_range(ev, p, e, wrap, out, err);
     if (call->fn->id == FN_TIMESTAMP && expr_unwrapped(call->args[0])->kind == EXPR_SELECTOR)
         return build_selector(ev, p, expr_unwrapped(call->args[0]), true, out);
+    if (call->fn->id == FN_INFO)
+        return build_info(ev, p, e, wrap, out, err);
     const struct node_ops *ops = call_ops(call);
     return ops == NULL ? build_math(ev, p, e, wrap, out, err)
                        : build_plain_call(ev, p, e, ops, wrap, out, err);

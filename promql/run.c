@@ -95,6 +95,8 @@ select_all(struct eval *ev, struct error *err)
     for (size_t i = 0; i < ev->selections_nr; i++) {
         struct selection *s = &ev->selections[i];
 
+        if (s->late)
+            continue;
         s->hints.min_ms = s->min_ms;
         s->hints.max_ms = s->max_ms;
         if (!querier_select(ev->q, s->matchers, s->matchers_nr, &s->hints, &s->set, err))
