@@ -45,21 +45,23 @@ list_remove(struct waiting_list *list, struct http_connection *conn)
 }
 
 static void
-wait_begin(struct connections *c, struct http_connection *conn)
+state_enter(struct connections *c, struct http_connection *conn, enum connection_state state)
 {
-    conn->waiting = true;
+    conn->state = state;
+    if (state == CONNECTION_BUSY)
+        return;
     conn->since_ns = clock_monotonic_ns(c->clock);
-    list_append(conn->served ? &c->kept : &c->fresh, conn);
+    list_append(&c->waiting[state], conn);
     c->waiting_nr++;
 }
 
 static void
-wait_end(struct connections *c, struct http_connection *conn)
+state_leave(struct connections *c, struct http_connection *conn)
 {
-    if (!conn->waiting)
+    if (conn->state == CONNECTION_BUSY)
         return;
-    list_remove(conn->served ? &c->kept : &c->fresh, conn);
-    conn->waiting = false;
+    list_remove(&c->waiting[conn->state], conn);
+    conn->state = CONNECTION_BUSY;
     c->waiting_nr--;
 }
 
@@ -67,18 +69,22 @@ wait_end(struct connections *c, struct http_connection *conn)
 static void
 evict(struct connections *c, struct http_connection *conn)
 {
-    wait_end(c, conn);
+    state_leave(c, conn);
     conn->evicted = true;
     shutdown(conn->fd, SHUT_RDWR);
 }
 
+/* Who sends a body goes last: at least it has said what it wants. */
 static void
 evict_oldest(struct connections *c)
 {
-    struct http_connection *fresh = c->fresh.first, *kept = c->kept.first;
+    struct http_connection *fresh = c->waiting[CONNECTION_FRESH].first;
+    struct http_connection *kept = c->waiting[CONNECTION_KEPT].first;
     struct http_connection *victim =
         kept == NULL || (fresh != NULL && fresh->since_ns <= kept->since_ns) ? fresh : kept;
 
+    if (victim == NULL)
+        victim = c->waiting[CONNECTION_SENDING].first;
     if (victim == NULL)
         return;
     evict(c, victim);
@@ -101,7 +107,7 @@ connection_open(struct connections *c, int fd)
         memset(&c->by_fd[old], 0, (c->by_fd_cap - old) * sizeof c->by_fd[0]);
     }
     c->by_fd[fd] = conn;
-    wait_begin(c, conn);
+    state_enter(c, conn, CONNECTION_FRESH);
     lock_release(&c->lock);
     return conn;
 }
@@ -110,7 +116,7 @@ void
 connection_close(struct connections *c, struct http_connection *conn)
 {
     lock_take(&c->lock);
-    wait_end(c, conn);
+    state_leave(c, conn);
     c->by_fd[conn->fd] = NULL;
     c->nr--;
     lock_release(&c->lock);
@@ -118,20 +124,13 @@ connection_close(struct connections *c, struct http_connection *conn)
 }
 
 void
-connection_busy(struct connections *c, struct http_connection *conn)
+connection_move(struct connections *c, struct http_connection *conn, enum connection_state state)
 {
     lock_take(&c->lock);
-    wait_end(c, conn);
-    conn->served = true;
-    lock_release(&c->lock);
-}
-
-void
-connection_kept(struct connections *c, struct http_connection *conn)
-{
-    lock_take(&c->lock);
-    if (!conn->waiting && !conn->evicted)
-        wait_begin(c, conn);
+    if (!conn->evicted) {
+        state_leave(c, conn);
+        state_enter(c, conn, state);
+    }
     lock_release(&c->lock);
 }
 
@@ -193,14 +192,25 @@ look_at(struct connections *c, int fd)
 }
 
 static void
+close_older(struct connections *c, enum connection_state state, int64_t age_ns)
+{
+    int64_t oldest_ns = clock_monotonic_ns(c->clock) - age_ns;
+
+    while (c->waiting[state].first != NULL && c->waiting[state].first->since_ns < oldest_ns) {
+        evict(c, c->waiting[state].first);
+        c->late++;
+    }
+}
+
+/* A byte now and then keeps libmicrohttpd's own timeout away, so what counts is when the request
+ * began. Connections between requests are left to that timeout. */
+static void
 close_late(struct connections *c)
 {
     lock_take(&c->lock);
-    int64_t oldest_ns = clock_monotonic_ns(c->clock) - c->header_timeout_ns;
-    while (c->fresh.first != NULL && c->fresh.first->since_ns < oldest_ns) {
-        evict(c, c->fresh.first);
-        c->header_timeouts++;
-    }
+    close_older(c, CONNECTION_FRESH, c->header_timeout_ns);
+    if (c->body_timeout_ns > 0)
+        close_older(c, CONNECTION_SENDING, c->body_timeout_ns);
     lock_release(&c->lock);
 }
 
@@ -231,6 +241,7 @@ connections_init(struct connections *c, const struct http_server_options *option
         .max = options->connections_max,
         .header_timeout_ns =
             (options->header_timeout_ms > 0 ? options->header_timeout_ms : 10000) * 1000000,
+        .body_timeout_ns = options->idle_timeout_ms * 1000000,
         .clock = options->clock,
     };
     lock_init(&c->lock, LOCK_HTTP, "http connections");

@@ -199,7 +199,10 @@ answer_headers(struct pending *p, const char *method)
     struct http_server *s = p->server;
     struct http_request *req = &p->req;
 
-    connection_busy(&s->connections, req->connection);
+    bool has_body = http_request_header(req, "Content-Length").n != 0 ||
+                    http_request_header(req, "Transfer-Encoding").n != 0;
+    connection_move(&s->connections, req->connection,
+                    has_body ? CONNECTION_SENDING : CONNECTION_BUSY);
     req->method = method_of(method);
     req->host = http_request_header(req, "Host");
     req->begin_ns = clock_monotonic_ns(s->clock);
@@ -286,6 +289,7 @@ answer_run(struct pending *p)
         return answer_send(p);
     }
     req->body = buf_as_str(&p->body);
+    connection_move(&s->connections, req->connection, CONNECTION_BUSY);
     bool here = p->how == HTTP_RUN_INLINE || s->pool == NULL ||
                 (p->how == HTTP_RUN_WORKER && s->callbacks.cheap != NULL &&
                  s->callbacks.cheap(s->callbacks.arg, req));
@@ -350,7 +354,7 @@ on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     pending_free(p);
     *context = NULL;
     if (conn != NULL && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
-        connection_kept(&s->connections, conn);
+        connection_move(&s->connections, conn, CONNECTION_KEPT);
 }
 
 static void
@@ -509,7 +513,6 @@ http_server_stats(struct http_server *s, struct http_server_stats *st)
     struct connections *c = &s->connections;
 
     lock_take(&c->lock);
-    *st = (struct http_server_stats){ c->nr, c->waiting_nr, c->evicted, c->header_timeouts,
-                                      c->canceled };
+    *st = (struct http_server_stats){ c->nr, c->waiting_nr, c->evicted, c->late, c->canceled };
     lock_release(&c->lock);
 }

@@ -116,9 +116,9 @@ struct http_tls {
 struct http_server_options {
     const struct str *listen; /* host:port, :port; every one is bound */
     size_t listen_nr;
-    unsigned connections_max;  /* over all addresses */
-    unsigned io_threads;       /* 0: by CPUs, at most 4 */
-    int64_t idle_timeout_ms;   /* --web.read-timeout; 0: none */
+    unsigned connections_max; /* over all addresses */
+    unsigned io_threads;      /* 0: by CPUs, at most 4 */
+    int64_t idle_timeout_ms; /* --web.read-timeout: for a whole request, and between two; 0: none */
     int64_t header_timeout_ms; /* 0: 10 s */
     size_t body_max;           /* 0: 10 MiB, the limit of Go's forms */
     struct http_tls tls;
@@ -139,7 +139,8 @@ uint16_t http_server_port(const struct http_server *s);
 
 struct http_server_stats {
     unsigned connections, waiting; /* open; those without a complete request */
-    uint64_t evicted, header_timeouts, canceled;
+    uint64_t evicted, late,
+        canceled; /* closed for room, for slowness; requests whose client went */
 };
 void http_server_stats(struct http_server *s, struct http_server_stats *st);
 

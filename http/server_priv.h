@@ -8,12 +8,16 @@
 /* One TCP connection, from accept to close. Everything is guarded by the registry's lock. */
 struct http_connection {
     int fd;
-    int64_t since_ns; /* waiting: since when */
-    bool waiting;     /* no complete request's headers yet */
-    bool served;      /* had a request before: waiting is idling, not slowness */
+    int64_t since_ns; /* in its list: since when */
+    enum connection_state {
+        CONNECTION_FRESH,   /* headers of the first request have not come */
+        CONNECTION_KEPT,    /* between requests */
+        CONNECTION_SENDING, /* a body is on its way */
+        CONNECTION_BUSY     /* a complete request is being answered; in no list */
+    } state;
     bool evicted;
     struct http_request *running;        /* suspended for this request */
-    struct http_connection *prev, *next; /* of its waiting list, oldest first */
+    struct http_connection *prev, *next; /* of the list of its state, oldest first */
 };
 
 struct waiting_list {
@@ -22,17 +26,17 @@ struct waiting_list {
 
 /* All connections of a server and the thread that watches them. */
 struct connections {
-    struct lock lock;                /* LOCK_HTTP; guards everything but the constants */
-    struct cond idle;                /* running_nr came to 0 */
-    struct waiting_list fresh, kept; /* never served, and between requests */
+    struct lock lock; /* LOCK_HTTP; guards everything but the constants */
+    struct cond idle; /* running_nr came to 0 */
+    struct waiting_list waiting[CONNECTION_BUSY]; /* by state */
     struct http_connection **by_fd;
     size_t by_fd_cap;
     unsigned nr, running_nr, waiting_nr;
-    uint64_t evicted, header_timeouts, canceled;
+    uint64_t evicted, late, canceled;
     bool stopping;
     /* constant */
     unsigned max;
-    int64_t header_timeout_ns;
+    int64_t header_timeout_ns, body_timeout_ns; /* 0: none */
     const struct clock *clock;
     int epoll_fd, wake_fd;
     pthread_t thread;
@@ -47,9 +51,10 @@ void connections_drain(struct connections *c);
 
 struct http_connection *connection_open(struct connections *c, int fd);
 void connection_close(struct connections *c, struct http_connection *conn);
-/* The headers of a request are complete; a response was sent. */
-void connection_busy(struct connections *c, struct http_connection *conn);
-void connection_kept(struct connections *c, struct http_connection *conn);
+/* The headers of a request are complete (SENDING, or BUSY when it has no body), the body is (BUSY),
+ * the response was sent (KEPT). An evicted connection stays where it is. */
+void
+connection_move(struct connections *c, struct http_connection *conn, enum connection_state state);
 /* Between these two the request is on the worker pool and its socket is watched. False: the server
  * stops. */
 bool

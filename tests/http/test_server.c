@@ -62,7 +62,8 @@ run(void *arg, struct http_request *req, struct http_response *resp)
 }
 
 static void
-start(struct fixture *f, unsigned connections_max, int64_t header_timeout_ms)
+start_with(struct fixture *f, unsigned connections_max, int64_t header_timeout_ms,
+           int64_t idle_timeout_ms)
 {
     static const struct str listen = { "127.0.0.1:0", 11 };
     struct error err = { 0 };
@@ -75,6 +76,7 @@ start(struct fixture *f, unsigned connections_max, int64_t header_timeout_ms)
         .connections_max = connections_max,
         .io_threads = 2,
         .header_timeout_ms = header_timeout_ms,
+        .idle_timeout_ms = idle_timeout_ms,
         .body_max = 1 << 20,
         .pool = f->pool,
         .clock = clock_real(),
@@ -82,6 +84,12 @@ start(struct fixture *f, unsigned connections_max, int64_t header_timeout_ms)
     };
     cr_assert(http_server_start(&options, &callbacks, &f->server, &err), "%s", error_text(&err));
     f->port = http_server_port(f->server);
+}
+
+static void
+start(struct fixture *f, unsigned connections_max, int64_t header_timeout_ms)
+{
+    start_with(f, connections_max, header_timeout_ms, 0);
 }
 
 static void
@@ -323,10 +331,29 @@ Test(server, closes_connections_whose_headers_do_not_come)
     client_read_all(slow, &out);
     cr_expect_eq(out.n, 0);
     http_server_stats(f.server, &st);
-    cr_expect_eq(st.header_timeouts, 2);
+    cr_expect_eq(st.late, 2);
     close(silent);
     close(slow);
     buf_fini(&out);
+    stop(&f);
+}
+
+/* A body that comes byte by byte has as long as the read timeout, however often a byte comes. */
+Test(server, closes_connections_whose_body_does_not_end)
+{
+    struct fixture f;
+    struct http_server_stats st = { 0 };
+
+    start_with(&f, 100, 0, 1000);
+    int fd = client_open(f.port);
+    client_send(fd, "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    for (int i = 0; i < 10000 && st.late == 0; i++) {
+        client_send(fd, "x");
+        usleep(2000);
+        http_server_stats(f.server, &st);
+    }
+    cr_expect_eq(st.late, 1);
+    close(fd);
     stop(&f);
 }
 
