@@ -1,6 +1,7 @@
 /* The engine as its callers see it: limits, deadlines, statistics, threads; numbers are the
  * scripts' business. */
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -412,5 +413,38 @@ Test(engine, cuts_the_result_at_the_limit)
         cr_expect_eq(r.series_nr, MIN(limit, (size_t)20));
         cr_expect_eq(r.truncated, limit < 20);
         query_result_fini(&r);
+    }
+}
+
+/* Sums of times and ranges must not overflow, wherever in the 64 bits a client puts them. */
+Test(engine, takes_times_from_both_ends_of_the_world)
+{
+    static const int64_t times[] = { INT64_MIN, INT64_MIN + 1, INT64_MAX - 1, INT64_MAX };
+    static const char *const exprs[] = {
+        "c_total",
+        "rate(c_total[100y])",
+        "c_total offset 250y",
+        "c_total offset -250y",
+        "c_total @ 9.2e15",
+        "rate(c_total[1m] @ -9.2e15 offset 250y)",
+        "sum_over_time(c_total[100y:1y] @ 9.2e15 offset -250y)",
+        "max_over_time(rate(c_total[1m])[10m:1m])",
+        "time() + timestamp(c_total @ start()) + month()",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(times) * ARRAY_LEN(exprs) * 2; i++) {
+        int64_t t_ms = times[i / 2 % ARRAY_LEN(times)];
+        struct query q = { .text = str_c(exprs[i / 2 / ARRAY_LEN(times)]),
+                           .start_ms = t_ms < 0 ? t_ms : t_ms - 1000 * (int64_t)(i % 2),
+                           .step_ms = (int64_t)(i % 2) * 100 };
+        q.end_ms = t_ms < 0 ? t_ms + 1000 : t_ms;
+        struct engine_options o = { 0 };
+        struct query_result result;
+        struct error err = { 0 };
+        const char *text = run(&o, &q, &result, &err);
+        cr_expect_null(text, "%.*s at %" PRId64 ": %s", STR_ARG(q.text), t_ms, text);
+        cr_expect_eq(result.series_nr, 0, "%.*s", STR_ARG(q.text));
+        query_result_fini(&result);
+        error_clear(&err);
     }
 }
