@@ -72,10 +72,27 @@ collect_chunks_bytes(void *arg, struct metrics_out *out)
     collect_gauge(arg, out, h->chunks == NULL ? 0 : (double)head_chunks_bytes(h->chunks));
 }
 
+static void
+collect_stale(void *arg, struct metrics_out *out)
+{
+    collect_gauge(arg, out, (double)atomic_load(&((struct head *)arg)->stale_nr));
+}
+
+static void
+collect_histograms(void *arg, struct metrics_out *out)
+{
+    collect_gauge(arg, out, (double)atomic_load(&((struct head *)arg)->histogram_nr));
+}
+
 static const struct {
     const char *name, *help;
     metrics_collect_fn fn;
 } gauges[] = {
+    { "prometheus_tsdb_head_stale_series", "Total number of stale series in the head block.",
+      collect_stale },
+    { "prometheus_tsdb_head_native_histogram_series",
+      "Number of series whose most recent in-order sample is a native histogram.",
+      collect_histograms },
     { "prometheus_tsdb_head_series", "Total number of series in the head block.", collect_series },
     { "prometheus_tsdb_head_chunks", "Total number of chunks in the head block.", collect_chunks },
     { "prometheus_tsdb_head_min_time",

@@ -136,6 +136,21 @@ cut_if_due(struct head *h, struct head_series *s, int64_t t_ms, struct head_seal
     chunk_begin(h, s, t_ms);
 }
 
+void
+head_note_newest(struct head *h, struct head_series *s, bool stale, bool histogram)
+{
+    uint8_t now = (uint8_t)((stale ? SERIES_STALE : 0) | (histogram ? SERIES_HISTOGRAM : 0));
+    uint8_t before = s->flags & (SERIES_STALE | SERIES_HISTOGRAM);
+
+    if (LIKELY(now == before))
+        return;
+    s->flags = (uint8_t)((s->flags & ~(SERIES_STALE | SERIES_HISTOGRAM)) | now);
+    atomic_fetch_add(&h->stale_nr,
+                     (uint64_t)((now & SERIES_STALE) != 0) - ((before & SERIES_STALE) != 0));
+    atomic_fetch_add(&h->histogram_nr, (uint64_t)((now & SERIES_HISTOGRAM) != 0) -
+                                           ((before & SERIES_HISTOGRAM) != 0));
+}
+
 bool
 head_chunk_append(struct head *h, struct head_series *s, int64_t t_ms, double v,
                   struct head_seals *seals)
@@ -150,9 +165,7 @@ head_chunk_append(struct head *h, struct head_series *s, int64_t t_ms, double v,
             return false;
     }
     s->data_n = (uint16_t)n;
-    s->flags &= (uint8_t) ~(SERIES_HISTOGRAM | SERIES_STALE);
-    if (UNLIKELY(is_stale(v)))
-        s->flags |= SERIES_STALE;
+    head_note_newest(h, s, is_stale(v), false);
     return true;
 }
 

@@ -69,6 +69,7 @@ shard_truncate(struct gc *gc, struct head_shard *shard)
         series_lock(s);
         series_truncate(gc, s);
         if (s->pending_nr == 0 && s->sealed_nr == 0 && !head_open_chunk(s, &open)) {
+            head_note_newest(h, s, false, false);
             s->flags &= (uint8_t)~SERIES_LIVE;
             MEM_GROW(gc->gone, gc->gone_nr + 1, &gc->gone_cap);
             gc->gone[gc->gone_nr++] = s;

@@ -196,7 +196,6 @@ head_histogram_append(struct head *h, struct head_series *s, int64_t t_ms,
               : append_open_chunk(h, s, t_ms, hist, seals)))
         return false;
     s->xor.t_ms = t_ms;
-    s->flags |= SERIES_HISTOGRAM;
-    s->flags = (uint8_t)(is_stale(hist->sum) ? s->flags | SERIES_STALE : s->flags & ~SERIES_STALE);
+    head_note_newest(h, s, is_stale(hist->sum), true);
     return true;
 }

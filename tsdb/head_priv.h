@@ -181,7 +181,8 @@ struct head {
 
     _Atomic int64_t min_ms, max_ms, min_valid_ms;
     _Atomic uint64_t series_nr, chunks_nr, next_ref;
-    _Atomic bool has_mem_chunks; /* sealing failed somewhere: head_seal_retry() */
+    _Atomic uint64_t stale_nr, histogram_nr; /* series whose newest sample is one */
+    _Atomic bool has_mem_chunks;             /* sealing failed somewhere: head_seal_retry() */
 
     struct head_shard shards[SHARDS_NR];
     struct head_refs refs;
@@ -331,6 +332,8 @@ bool head_histogram_is_newest(const struct head_series *s, const struct histogra
 void head_chunk_seal(struct head_series *s, struct head_seals *seals);
 void head_chunk_finish(struct head *h, struct head_series *s, struct head_seals *seals);
 void head_sealed_add(struct head_series *s, const struct head_sealed *c);
+/* What the newest sample is, in the flags and the head's counts. */
+void head_note_newest(struct head *h, struct head_series *s, bool stale, bool histogram);
 /* Writes them to chunks_head; what fails stays in memory. Without locks. */
 bool head_seals_write(struct head *h, struct head_seals *seals, struct error *err);
 void head_seals_fini(struct head_seals *seals);

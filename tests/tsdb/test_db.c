@@ -435,3 +435,138 @@ Test(db, keeps_what_was_acknowledged)
     }
     cr_assert_gt(last_calls, 100);
 }
+
+static const struct histogram_span one_span[] = { { 0, 2 } };
+
+static struct histogram
+histogram_of(int64_t n, const int64_t deltas[2])
+{
+    return (struct histogram){
+        .is_int = true,
+        .schema = 1,
+        .zero_threshold = 0.001,
+        .count_int = (uint64_t)(2 * n + 1),
+        .count = (double)(2 * n + 1),
+        .sum = (double)n,
+        .pos = { .spans = one_span, .spans_nr = 1, .deltas = deltas, .buckets_nr = 2 }
+    };
+}
+
+static enum append_outcome
+add_histogram(struct db *db, uint32_t series, int64_t t_ms, int64_t n)
+{
+    int64_t deltas[2] = { n, 1 };
+    struct histogram h = histogram_of(n, deltas);
+    struct appender *a = begin(db);
+    struct label l[3];
+    char text[2][32];
+    series_ref ref = SERIES_REF_NONE;
+    struct error err = { 0 };
+    enum append_outcome outcome =
+        append_histogram(a, &ref, labels_of(series, l, text), 0, t_ms, &h);
+
+    cr_assert(append_commit(a, &err), "%s", error_text(&err));
+    return outcome;
+}
+
+static void
+check_histograms(struct db *db, size_t nr)
+{
+    struct querier *q;
+    struct error err = { 0 };
+    struct arena arena;
+    struct sample_buf b;
+
+    arena_init(&arena, SIZE_MAX);
+    cr_assert(querier_open(db_queryable(db), INT64_MIN, INT64_MAX, &q, &err));
+    sample_buf_init(&b, &arena);
+    cr_assert_eq(read_series(q, 1, &b), nr + 1);
+    for (size_t i = 0; i < nr; i++) {
+        cr_assert(b.h != NULL && b.h[i] != NULL);
+        cr_assert_eq(b.h[i]->sum, (double)(i + 1));
+        cr_assert_eq(b.h[i]->pos.deltas[0], (int64_t)i + 1);
+    }
+    cr_assert(b.h[nr] != NULL && is_stale(b.h[nr]->sum),
+              "the stale marker has the kind of the series");
+    sample_buf_fini(&b);
+    querier_close(q);
+    arena_fini(&arena);
+}
+
+Test(append, keeps_native_histograms)
+{
+    enum { HISTOGRAMS = 300 };
+    struct fixture f;
+    struct error err = { 0 };
+
+    fixture_init(&f);
+    for (int64_t i = 0; i < HISTOGRAMS; i++)
+        cr_assert_eq(add_histogram(f.db, 1, T0 + i * 60000, i + 1), APPEND_OK);
+    int64_t last_ms = T0 + (HISTOGRAMS - 1) * INT64_C(60000);
+    cr_expect_eq(add_histogram(f.db, 1, last_ms, HISTOGRAMS), APPEND_DUPLICATE);
+    cr_expect_eq(add_histogram(f.db, 1, last_ms, 5), APPEND_DUPLICATE_TIME);
+    cr_expect_eq(add_histogram(f.db, 1, last_ms - 1, 5), APPEND_OUT_OF_ORDER);
+    cr_expect_eq(add_one(f.db, 1, last_ms, 1), APPEND_DUPLICATE_TIME);
+    cr_expect_eq(add_one(f.db, 1, last_ms + 1000, double_of_bits(STALE_NAN_BITS)), APPEND_OK);
+    check_histograms(f.db, HISTOGRAMS);
+    fixture_reopen(&f);
+    check_histograms(f.db, HISTOGRAMS);
+    cr_assert(db_maintain(f.db, &err), "%s", error_text(&err));
+    cr_expect_geq(blocks_nr(f.db), 1);
+    check_histograms(f.db, HISTOGRAMS);
+    fixture_reopen(&f);
+    check_histograms(f.db, HISTOGRAMS);
+    fixture_fini(&f);
+}
+
+/* What cannot be logged is not acknowledged, not visible, and the series goes on when the disk has
+ * room again. */
+Test(db, refuses_batches_while_the_disk_is_full)
+{
+    struct fixture f;
+    struct error err = { 0 };
+
+    fixture_init(&f);
+    fill(f.db, 3, T0, T0 + 60000);
+    mem_io_set_space(&f.mem, 1);
+    struct appender *a = begin(f.db);
+    cr_assert_eq(add(a, 0, T0 + 60000, 1), APPEND_OK);
+    cr_assert_eq(add(a, 7, T0 + 60000, 1), APPEND_OK);
+    cr_expect(!append_commit(a, &err));
+    cr_expect_eq(err.kind, ERR_FULL, "%s", error_text(&err));
+    error_clear(&err);
+    cr_expect_eq(count_series(f.db, 0), 4);
+    mem_io_set_space(&f.mem, UINT64_C(1) << 30);
+    cr_expect_eq(add_one(f.db, 0, T0 + 75000, 1), APPEND_OK);
+    cr_expect_eq(add_one(f.db, 7, T0 + 75000, 1), APPEND_OK);
+    fixture_reopen(&f);
+    cr_expect_eq(count_series(f.db, 0), 5);
+    cr_expect_eq(count_series(f.db, 7), 1);
+    fixture_fini(&f);
+}
+
+Test(db, counts_what_it_holds)
+{
+    struct fixture f;
+    struct arena arena;
+    struct db_cardinality c;
+    struct db_head_stats st;
+
+    fixture_init(&f);
+    arena_init(&arena, SIZE_MAX);
+    fill(f.db, 9, T0, T0 + 30000);
+    db_head_stats(f.db, &st);
+    cr_expect_eq(st.series_nr, 9);
+    cr_expect_eq(st.chunks_nr, 9);
+    cr_expect_eq(st.label_pairs_nr, 3 + 9 + 1);
+    cr_expect_eq(st.min_ms, T0);
+    cr_expect_eq(st.max_ms, T0 + 15000);
+    db_cardinality(f.db, 2, &arena, &c);
+    cr_assert(c.series_by_metric_nr == 2 && c.values_by_label_nr == 2 && c.series_by_pair_nr == 2);
+    cr_expect_eq(c.series_by_metric[0].nr, 3);
+    cr_expect(str_is(c.values_by_label[0].name, "instance") && c.values_by_label[0].nr == 9);
+    cr_expect(str_is(c.series_by_pair[0].name, "job=test") && c.series_by_pair[0].nr == 9);
+    cr_expect(str_is(c.bytes_by_label[0].name, "job") && c.bytes_by_label[0].nr == 36);
+    arena_fini(&arena);
+    fixture_fini(&f);
+}
