@@ -901,7 +901,7 @@ ordered(const struct tvalue *a, const struct tvalue *b, int *c, struct error *er
 static bool
 fn_lt(ARGS)
 {
-    int c;
+    int c = 0;
 
     return ordered(&args[0], &args[1], &c, err) && give_bool(result, c == -1);
 }
@@ -909,7 +909,7 @@ fn_lt(ARGS)
 static bool
 fn_le(ARGS)
 {
-    int c;
+    int c = 0;
 
     return ordered(&args[0], &args[1], &c, err) && give_bool(result, c == -1 || c == 0);
 }
@@ -918,7 +918,7 @@ fn_le(ARGS)
 static bool
 fn_gt(ARGS)
 {
-    int c;
+    int c = 0;
 
     return ordered(&args[0], &args[1], &c, err) && give_bool(result, c == 1 || c == 2);
 }
@@ -926,7 +926,7 @@ fn_gt(ARGS)
 static bool
 fn_ge(ARGS)
 {
-    int c;
+    int c = 0;
 
     return ordered(&args[0], &args[1], &c, err) && give_bool(result, c != -1);
 }
