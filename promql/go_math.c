@@ -39,3 +39,14 @@ go_atan(double x)
         return x;
     return x > 0 ? positive(x) : -positive(-x);
 }
+
+double
+go_atan2(double y, double x)
+{
+    if (isnan(x) || isnan(y) || x == 0 || y == 0 || isinf(x) || isinf(y))
+        return atan2(y, x); /* multiples of pi/4, the same in both */
+    double q = go_atan(y / x);
+    if (x >= 0)
+        return q;
+    return q <= 0 ? q + M_PI : q - M_PI;
+}

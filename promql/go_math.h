@@ -24,3 +24,4 @@ go_min(double a, double b)
 /* Go's Atan is Cephes's, whose last bit is not always the C library's; it shows where values become
  * labels (count_values). */
 double go_atan(double x);
+double go_atan2(double y, double x);

@@ -116,7 +116,7 @@ binary_scalars(enum binary_op op, double l, double r)
     case OP_MOD:
         return fmod(l, r);
     case OP_ATAN2:
-        return atan2(l, r);
+        return go_atan2(l, r);
     case OP_EQ:
         return l == r;
     case OP_NE:
