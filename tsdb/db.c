@@ -78,6 +78,8 @@ metrics_init(struct db *db)
             "Total number of head truncations that failed."),
         ROW(retention_seconds, true, "prometheus_tsdb_retention_limit_seconds",
             "How long to retain samples in storage."),
+        ROW(retention_percent, true, "prometheus_tsdb_retention_limit_percentage",
+            "Max percentage of total storage space to retain, configured 0 means disabled"),
         ROW(retention_bytes, true, "prometheus_tsdb_retention_limit_bytes",
             "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled"),
 #undef ROW
@@ -90,6 +92,27 @@ metrics_init(struct db *db)
                               : metrics_counter(db->o.metrics, rows[i].name, rows[i].help);
         memcpy((char *)&db->m + rows[i].offset, &m, sizeof m);
     }
+}
+
+static void
+distributions_init(struct db *db)
+{
+    static const double bounds[] = {
+        1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192
+    };
+    static const double quantiles[] = { 0 };
+    struct metrics *m = db->o.metrics;
+
+    if (m == NULL)
+        return;
+    db->m.compaction_seconds = metrics_histogram(
+        metrics_family(m, METRIC_HISTOGRAM, "prometheus_tsdb_compaction_duration_seconds",
+                       "Duration of compaction runs", NULL),
+        NULL, bounds, ARRAY_LEN(bounds));
+    db->m.truncate_seconds = metrics_summary(
+        metrics_family(m, METRIC_SUMMARY, "prometheus_tsdb_wal_truncate_duration_seconds",
+                       "Duration of WAL truncation.", NULL),
+        NULL, quantiles, 0);
 }
 
 static void
@@ -390,8 +413,10 @@ db_open(const char *path, const struct io *io, const struct clock *clock,
     lock_init(&db->wake_lock, LOCK_POOL, "maintenance wake");
     cond_init(&db->wake);
     metrics_init(db);
+    distributions_init(db);
     metric_set(db->m.retention_seconds, (double)db->o.retention_ms / 1000);
     metric_set(db->m.retention_bytes, (double)db->o.retention_bytes);
+    metric_set(db->m.retention_percent, db->o.retention_percent);
     db->symbols = symbols_new();
     db->exemplars = exemplars_new(db->o.exemplars_max, db->o.metrics);
     struct head_options ho = { .io = io,
@@ -473,6 +498,7 @@ db_retention_set(struct db *db, int64_t retention_ms, uint64_t retention_bytes,
     lock_release(&db->options_lock);
     metric_set(db->m.retention_seconds, (double)retention_ms / 1000);
     metric_set(db->m.retention_bytes, (double)retention_bytes);
+    metric_set(db->m.retention_percent, retention_percent);
 }
 
 void

@@ -304,7 +304,9 @@ merge_step(struct db *db, struct block **v, size_t nr, bool *done, struct error 
         for (size_t i = 0; i < plan.nr; i++)
             in[i] = v[plan.index[i]];
         metric_inc(db->m.compactions);
+        int64_t start_ns = clock_monotonic_ns(db->clock);
         ok = compact_blocks(&o, in, plan.nr, &id, &empty, err);
+        db_compaction_took(db, start_ns);
         if (ok)
             ok = db_block_publish(db, empty ? (struct block_id){ "" } : id, in, plan.nr, err);
         else if (err->kind != ERR_CANCELED)

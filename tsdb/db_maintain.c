@@ -15,6 +15,14 @@
 
 enum { TRUNCATE_TRIES = 20, TRUNCATE_TRY_MS = 5, CUT_LOOK_MS = 1000, CUT_RETRY_MS = 5000 };
 
+void
+db_compaction_took(struct db *db, int64_t start_ns)
+{
+    if (db->m.compaction_seconds != NULL)
+        metric_histogram_observe(db->m.compaction_seconds,
+                                 (double)(clock_monotonic_ns(db->clock) - start_ns) / 1e9);
+}
+
 static bool
 keep_ref(void *arg, uint64_t ref)
 {
@@ -81,7 +89,12 @@ truncate_head(struct db *db, bool *still_due, struct error *err)
     db->truncate_due = false;
     head_truncate(db->head, db->truncate_ms);
     bool ok = head_chunks_truncate(db->head_chunks, db->truncate_ms, err);
-    if (!truncate_wal(db, db->truncate_ms, err) || !ok) {
+    int64_t start_ns = clock_monotonic_ns(db->clock);
+    ok = truncate_wal(db, db->truncate_ms, err) && ok;
+    int64_t end_ns = clock_monotonic_ns(db->clock);
+    if (db->m.truncate_seconds != NULL)
+        metric_summary_observe(db->m.truncate_seconds, (double)(end_ns - start_ns) / 1e9, end_ns);
+    if (!ok) {
         metric_inc(db->m.truncations_failed);
         return false;
     }
@@ -135,11 +148,13 @@ cut_block(struct db *db, bool *waits, struct error *err)
     if (*waits)
         return true;
     metric_inc(db->m.compactions);
+    int64_t start_ns = clock_monotonic_ns(db->clock);
     if (!head_write_block(db->head, db->io, db->path, id, min_ms, end_ms, db->o.chunk_segment_bytes,
                           &empty, err)) {
         metric_inc(db->m.compactions_failed);
         return false;
     }
+    db_compaction_took(db, start_ns);
     if (empty)
         head_set_min_valid_ms(db->head, end_ms);
     else if (!db_block_publish(db, id, NULL, 0, err))

@@ -8,11 +8,13 @@
 #include "tsdb/head.h"
 
 struct db_metrics {
+    struct metric_histogram *compaction_seconds; /* NULL without a registry, as the next */
+    struct metric_summary *truncate_seconds;
     struct metric *compactions, *compactions_failed, *compactions_triggered, *compactions_skipped,
         *reloads, *reloads_failed, *time_retentions, *size_retentions, *corruptions, *checkpoints,
         *checkpoints_failed, *checkpoint_deletions, *checkpoint_deletions_failed, *replay_seconds,
-        *blocks_aside, *clean_start, *truncations_failed, *retention_seconds, *retention_bytes,
-        *mmap_corruptions;
+        *blocks_aside, *clean_start, *truncations_failed, *retention_seconds, *retention_percent,
+        *retention_bytes, *mmap_corruptions;
 };
 
 struct db {
@@ -65,6 +67,7 @@ MUST_CHECK bool db_retention(struct db *db, struct error *err);
 MUST_CHECK bool db_merge(struct db *db, struct error *err);
 
 /* db_maintain.c */
+void db_compaction_took(struct db *db, int64_t start_ns);
 void *db_maintain_thread(void *db);
 
 /* head_block.c: writes [min_ms, max_ms) of the head as a block into dir. *empty: nothing there, no

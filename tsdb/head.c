@@ -125,10 +125,17 @@ typed(struct metrics *m, const char *name, const char *help, const char *type)
 static void
 metrics_none(struct head *h)
 {
-    h->m = (struct head_metrics){ &h->unused, &h->unused, &h->unused, &h->unused,
-                                  &h->unused, &h->unused, &h->unused, &h->unused,
-                                  &h->unused, &h->unused, &h->unused, &h->unused,
-                                  &h->unused, &h->unused, &h->unused, NULL };
+    struct metric **all[] = {
+        &h->m.series_created,     &h->m.series_removed,    &h->m.series_not_found,
+        &h->m.chunks_created,     &h->m.chunks_removed,    &h->m.appended_float,
+        &h->m.appended_histogram, &h->m.truncations,       &h->m.mmap_chunks,
+        &h->m.active_appenders,   &h->m.appenders_created, &h->m.seal_failed,
+        &h->m.out_of_order[0],    &h->m.out_of_order[1],   &h->m.out_of_bounds[0],
+        &h->m.out_of_bounds[1],   &h->m.too_old[0],        &h->m.too_old[1]
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        *all[i] = &h->unused;
 }
 
 static void
@@ -151,21 +158,24 @@ metrics_register(struct head *h, struct metrics *m)
                                "Total number of appended samples.", "float");
     hm->appended_histogram = typed(m, "prometheus_tsdb_head_samples_appended_total",
                                    "Total number of appended samples.", "histogram");
-    hm->out_of_order =
-        typed(m, "prometheus_tsdb_out_of_order_samples_total",
-              "Total number of out of order samples ingestion failed attempts due to out of order "
-              "being disabled.",
-              "float");
-    hm->out_of_bounds =
-        typed(m, "prometheus_tsdb_out_of_bound_samples_total",
-              "Total number of out of bound samples ingestion failed attempts with out of order "
-              "support disabled.",
-              "float");
-    hm->too_old =
-        typed(m, "prometheus_tsdb_too_old_samples_total",
-              "Total number of out of order samples ingestion failed attempts with out of support "
-              "enabled, but sample outside of time window.",
-              "float");
+    for (size_t i = 0; i < 2; i++) {
+        const char *type = i == 0 ? "float" : "histogram";
+        hm->out_of_order[i] =
+            typed(m, "prometheus_tsdb_out_of_order_samples_total",
+                  "Total number of out of order samples ingestion failed attempts due to "
+                  "out of order being disabled.",
+                  type);
+        hm->out_of_bounds[i] =
+            typed(m, "prometheus_tsdb_out_of_bound_samples_total",
+                  "Total number of out of bound samples ingestion failed attempts with out "
+                  "of order support disabled.",
+                  type);
+        hm->too_old[i] =
+            typed(m, "prometheus_tsdb_too_old_samples_total",
+                  "Total number of out of order samples ingestion failed attempts with out of "
+                  "support enabled, but sample outside of time window.",
+                  type);
+    }
     hm->truncations = metrics_counter(m, "prometheus_tsdb_head_truncations_total",
                                       "Total number of head truncations attempted.");
     hm->mmap_chunks = metrics_counter(m, "prometheus_tsdb_mmap_chunks_total",

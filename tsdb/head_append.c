@@ -248,14 +248,14 @@ check_float(const struct head_appender *a, const struct head_series *s, int64_t 
 }
 
 static void
-count_outcome(struct head *h, enum append_outcome outcome)
+count_outcome(struct head *h, enum append_outcome outcome, bool histogram)
 {
     if (outcome == APPEND_OUT_OF_ORDER)
-        metric_inc(h->m.out_of_order);
+        metric_inc(h->m.out_of_order[histogram]);
     else if (outcome == APPEND_OUT_OF_BOUNDS)
-        metric_inc(h->m.out_of_bounds);
+        metric_inc(h->m.out_of_bounds[histogram]);
     else if (outcome == APPEND_TOO_OLD)
-        metric_inc(h->m.too_old);
+        metric_inc(h->m.too_old[histogram]);
 }
 
 /* A series whose record is not in the WAL yet is logged by every batch that uses it until one
@@ -308,7 +308,7 @@ append_float(struct appender *base, series_ref *ref, struct labels labels, int64
     if (UNLIKELY(a->empty))
         head_begin_at(a, t_ms);
     if (t_ms < a->min_valid_ms) {
-        metric_inc(a->head->m.out_of_bounds);
+        count_outcome(a->head, APPEND_OUT_OF_BOUNDS, false);
         return APPEND_OUT_OF_BOUNDS;
     }
     enum append_outcome outcome = series_take(a, *ref, labels, &s);
@@ -323,7 +323,7 @@ append_float(struct appender *base, series_ref *ref, struct labels labels, int64
     *ref = atomic_load_explicit(&s->ref, memory_order_relaxed);
     series_unlock(s);
     if (UNLIKELY(outcome != APPEND_OK)) {
-        count_outcome(a->head, outcome);
+        count_outcome(a->head, outcome, false);
         return outcome;
     }
     if (UNLIKELY(!logged))
@@ -373,7 +373,7 @@ append_hist(struct appender *base, series_ref *ref, struct labels labels, int64_
     if (a->empty)
         head_begin_at(a, t_ms);
     if (t_ms < a->min_valid_ms) {
-        metric_inc(a->head->m.out_of_bounds);
+        count_outcome(a->head, APPEND_OUT_OF_BOUNDS, true);
         return APPEND_OUT_OF_BOUNDS;
     }
     if (!histogram_validate(hist, &err)) {
@@ -390,7 +390,7 @@ append_hist(struct appender *base, series_ref *ref, struct labels labels, int64_
     *ref = atomic_load_explicit(&s->ref, memory_order_relaxed);
     series_unlock(s);
     if (outcome != APPEND_OK) {
-        count_outcome(a->head, outcome);
+        count_outcome(a->head, outcome, true);
         return outcome;
     }
     if (!logged)

@@ -134,7 +134,7 @@ apply_float(struct apply *ap, struct head_series *s, int64_t t_ms, double v)
                 ap->floats_nr++;
             }
         } else if (outcome == APPEND_OUT_OF_ORDER) {
-            metric_inc(ap->h->m.out_of_order);
+            metric_inc(ap->h->m.out_of_order[0]);
         }
     }
     series_unlock(s);
@@ -150,7 +150,7 @@ apply_histogram(struct apply *ap, struct head_series *s, const struct record_his
         applied(ap, s, r->t_ms);
         ap->histograms_nr++;
     } else if (outcome == APPEND_OUT_OF_ORDER) {
-        metric_inc(ap->h->m.out_of_order);
+        metric_inc(ap->h->m.out_of_order[1]);
     }
     series_unlock(s);
 }

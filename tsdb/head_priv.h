@@ -164,8 +164,9 @@ enum { SLOT_PAGE_LOG = 12, SLOT_PAGE_NR = 1 << SLOT_PAGE_LOG };
 
 struct head_metrics {
     struct metric *series_created, *series_removed, *series_not_found, *chunks_created,
-        *chunks_removed, *appended_float, *appended_histogram, *out_of_order, *out_of_bounds,
-        *too_old, *truncations, *mmap_chunks, *active_appenders, *appenders_created, *seal_failed;
+        *chunks_removed, *appended_float, *appended_histogram, *truncations, *mmap_chunks,
+        *active_appenders, *appenders_created, *seal_failed;
+    struct metric *out_of_order[2], *out_of_bounds[2], *too_old[2]; /* floats, histograms */
     struct metric_summary *gc;
 };
 

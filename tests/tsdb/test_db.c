@@ -570,3 +570,40 @@ Test(db, counts_what_it_holds)
     arena_fini(&arena);
     fixture_fini(&f);
 }
+
+Test(db, publishes_its_numbers)
+{
+    static const char *const wanted[] = {
+        "prometheus_tsdb_head_series 5\n",
+        "prometheus_tsdb_head_samples_appended_total{type=\"float\"} 11\n",
+        "prometheus_tsdb_out_of_order_samples_total{type=\"float\"} 1\n",
+        "prometheus_tsdb_out_of_order_samples_total{type=\"histogram\"} 0\n",
+        "prometheus_tsdb_head_stale_series 1\n",
+        "prometheus_tsdb_blocks_loaded 0\n",
+        "prometheus_tsdb_wal_segment_current 0\n",
+        "prometheus_tsdb_compaction_duration_seconds_count 0\n",
+        "prometheus_tsdb_wal_fsync_duration_seconds",
+    };
+    struct mem_io m;
+    struct clock_virtual clock;
+    struct db_options o = test_options;
+    struct error err = { 0 };
+    struct buf text = { 0 };
+    struct db *db;
+
+    mem_io_init(&m);
+    clock_virtual_init(&clock, T0, 1);
+    o.log = log_none;
+    o.metrics = metrics_new();
+    cr_assert(db_open("/data", &m.io, &clock.base, &o, &db, &err), "%s", error_text(&err));
+    fill(db, 5, T0, T0 + 15001);
+    cr_assert_eq(add_one(db, 0, T0, 1), APPEND_OUT_OF_ORDER);
+    cr_assert_eq(add_one(db, 0, T0 + 20000, double_of_bits(STALE_NAN_BITS)), APPEND_OK);
+    metrics_write_text(o.metrics, &text, clock_monotonic_ns(&clock.base));
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+        cr_expect_not_null(strstr(buf_z(&text), wanted[i]), "%s", wanted[i]);
+    buf_fini(&text);
+    db_close(db);
+    metrics_free(o.metrics);
+    mem_io_fini(&m);
+}
