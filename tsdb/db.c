@@ -225,6 +225,10 @@ lock_directory(struct db *db, struct error *err)
              io_write(db->io, db->lockfile, pid, (size_t)n, 0, err);
     } else {
         error_wrap(err, "the data directory is in use");
+        /* It is not ours to remove. */
+        if (db->lockfile != IO_NONE)
+            io_close(db->io, db->lockfile);
+        db->lockfile = IO_NONE;
     }
     mem_free(path);
     return ok;

@@ -75,7 +75,8 @@ struct db_options {
 /* Opens or creates the directory. ERR_CONFLICT: another process holds the lock file. */
 MUST_CHECK bool db_open(const char *path, const struct io *io, const struct clock *clock,
                         const struct db_options *options, struct db **db, struct error *err);
-/* Stops maintenance, syncs and closes. Acknowledged samples are safe without it. Accepts NULL. */
+/* Stops maintenance, syncs and closes. Acknowledged samples are safe without it. The metrics registry
+ * must not be written any more (its collectors ask the database). Accepts NULL. */
 void db_close(struct db *db);
 
 /* Borrowed for the database's life. */

@@ -607,3 +607,25 @@ Test(db, publishes_its_numbers)
     metrics_free(o.metrics);
     mem_io_fini(&m);
 }
+
+Test(db, is_opened_by_one_at_a_time)
+{
+    struct fixture f;
+    struct db_options o = test_options;
+    struct error err = { 0 };
+    struct io_stat st;
+    struct db *second;
+
+    fixture_init(&f);
+    o.log = log_none;
+    cr_expect(!db_open("/data", f.io, &f.clock.base, &o, &second, &err));
+    cr_expect_eq(err.kind, ERR_CONFLICT, "%s", error_text(&err));
+    error_clear(&err);
+    cr_expect(io_stat_path(f.io, "/data/lock", &st, &err), "the other one's lock stays");
+    fixture_reopen(&f);
+    db_close(f.db);
+    f.db = NULL;
+    cr_expect(!io_stat_path(f.io, "/data/lock", &st, &err));
+    error_clear(&err);
+    fixture_fini(&f);
+}
