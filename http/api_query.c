@@ -264,7 +264,9 @@ take_options(const struct http_request *req, struct query *q, struct error *err)
     if (timeout.n != 0) {
         if (!param_duration(timeout, &ns, err))
             return error_wrap(err, "invalid parameter \"timeout\"");
-        /* No time at all: the smallest deadline there is. */
+        if (ns <= 0)
+            return error_set(err, ERR_INVALID,
+                             "invalid parameter \"query\": context deadline exceeded");
         q->timeout_ms = MAX(ns / 1000000, 1);
     }
     if (lookback.n != 0) {
@@ -305,6 +307,14 @@ take_range_time(const struct http_request *req, const char *name, int64_t *t_ms,
 }
 
 static bool
+step_refused(struct error *err)
+{
+    return error_set(err, ERR_INVALID,
+                     "invalid parameter \"step\": zero or negative query resolution step widths "
+                     "are not accepted. Try a positive integer");
+}
+
+static bool
 take_step(const struct http_request *req, struct query *q, struct error *err)
 {
     int64_t ns;
@@ -312,15 +322,16 @@ take_step(const struct http_request *req, struct query *q, struct error *err)
     if (!param_duration(http_param(req, "step"), &ns, err))
         return error_wrap(err, "invalid parameter \"step\"");
     q->step_ms = ns / 1000000;
-    if (q->step_ms <= 0)
-        return error_set(err, ERR_INVALID,
-                         "invalid parameter \"step\": zero or negative query resolution step "
-                         "widths are not accepted. Try a positive integer");
+    if (ns <= 0)
+        return step_refused(err);
     __int128 span_ns = ((__int128)q->end_ms - q->start_ms) * 1000000;
     if (span_ns / ns > POINTS_MAX)
         return error_set(err, ERR_INVALID,
                          "exceeded maximum resolution of 11,000 points per timeseries. Try "
                          "decreasing the query resolution (?step=XX)");
+    /* Steps below a millisecond: Prometheus divides by zero there. */
+    if (q->step_ms == 0)
+        return step_refused(err);
     return true;
 }
 

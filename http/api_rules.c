@@ -2,7 +2,6 @@
 #include "rules/rules.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 #include "base/decimal.h"
 #include "base/digest.h"
@@ -185,12 +184,15 @@ take_types(struct rule_filter *f, struct error *err)
 {
     struct str type = http_query_param(f->req, "type");
 
+    for (size_t i = 0; i < type.n; i++)
+        if (type.p[i] >= 'A' && type.p[i] <= 'Z')
+            ((char *)type.p)[i] = (char)(type.p[i] | 0x20);
     f->types = RULES_ALL;
     if (type.n == 0)
         return true;
-    if (type.n == 5 && strncasecmp(type.p, "alert", 5) == 0)
+    if (str_is(type, "alert"))
         f->types = RULES_ALERTING;
-    else if (type.n == 6 && strncasecmp(type.p, "record", 6) == 0)
+    else if (str_is(type, "record"))
         f->types = RULES_RECORDING;
     else
         return error_set(err, ERR_INVALID,
@@ -232,6 +234,11 @@ take_page(struct rule_filter *f, struct error *err)
         error_wrap(err, "group_limit needs to be a valid number");
         return error_wrap(err, "invalid parameter \"group_limit\"");
     }
+    if (f->groups_max > INT32_MAX || f->groups_max < INT32_MIN)
+        return error_set(err, ERR_INVALID,
+                         "invalid parameter \"group_limit\": group_limit needs to be a valid "
+                         "number: strconv.ParseInt: parsing \"%.*s\": value out of range",
+                         STR_ARG(limit));
     if (f->groups_max <= 0)
         return error_set(
             err, ERR_INVALID,

@@ -346,7 +346,11 @@ raw_federate(struct call *c)
                             .escaping = escaping_of(c) };
 
     c->resp->status = 200;
-    if (!federate_matchers(c, &sets, &err)) {
+    if (c->req->params_error.n != 0) {
+        call_error_text(c, 400,
+                        arena_printf(call_arena(c), "error parsing form values: %.*s",
+                                     STR_ARG(c->req->params_error)));
+    } else if (!federate_matchers(c, &sets, &err)) {
         call_error_text(c, 400, arena_printf(call_arena(c), "%s", error_text(&err)));
     } else if (c->h->deps.queryable != NULL && !federate(c, &sets, &f, &err)) {
         call_error_text(c, 500, arena_printf(call_arena(c), "%s", error_text(&err)));

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "http/auth.h"
 #include "http/http_priv.h"
+#include "http/paths.h"
 
 /* Smaller bodies are not worth the CPU on either side. */
 enum { COMPRESS_BYTES_MIN = 1400 };
@@ -157,7 +158,6 @@ compress(struct http_request *req, struct http_response *resp)
             ? (struct bytes){ (const uint8_t *)resp->static_body.p, resp->static_body.n }
             : buf_as_bytes(&resp->body);
 
-    http_response_header(resp, STR("Vary"), STR("Accept-Encoding"));
     if (plain.n < COMPRESS_BYTES_MIN ||
         !coding_of(http_request_header(req, "Accept-Encoding"), &format, &name))
         return;
@@ -181,6 +181,7 @@ respond_plain(struct http_response *resp, unsigned status, const char *text, boo
     buf_c(&resp->body, text);
 }
 
+/* httprouter answers OPTIONS by itself, and says so. */
 static void
 respond_wrong_method(struct http_request *req, struct http_response *resp, unsigned methods)
 {
@@ -199,7 +200,25 @@ respond_wrong_method(struct http_request *req, struct http_response *resp, unsig
             buf_printf(&allow, "%s%s", allow.n > 0 ? ", " : "", names[i].text);
     http_response_header(resp, STR("Allow"), arena_str(&req->arena, buf_as_str(&allow)));
     buf_fini(&allow);
-    respond_plain(resp, 405, "Method Not Allowed\n", true);
+    if (req->method == HTTP_OPTIONS)
+        resp->status = 200;
+    else
+        respond_plain(resp, 405, "Method Not Allowed\n", true);
+}
+
+/* Go's multiplexer sends what is not written plainly to where it is. */
+static bool
+respond_unclean(struct http *h, struct http_request *req, struct http_response *resp)
+{
+    struct call c = { .h = h, .req = req, .resp = resp };
+    struct str clean = path_clean(&req->arena, req->path);
+
+    if (str_eq(clean, req->path))
+        return false;
+    call_redirect(&c, 307, "Temporary Redirect",
+                  arena_printf(&req->arena, "%.*s%s%.*s", STR_ARG(path_escape(&req->arena, clean)),
+                               req->query.n > 0 ? "?" : "", STR_ARG(req->query)));
+    return true;
 }
 
 /* httprouter sends a path with a slash too many to where it is served; below /api/v1 it forgets the
@@ -223,7 +242,8 @@ respond_other_slash(struct http *h, struct http_request *req, struct http_respon
     if (str_starts(path, STR("/api/v1/")))
         path = str_skip(path, strlen("/api/v1"));
     bool get = req->method == HTTP_GET;
-    call_redirect(&c, get ? 301 : 308, get ? "Moved Permanently" : "Permanent Redirect", path);
+    call_redirect(&c, get ? 301 : 308, get ? "Moved Permanently" : "Permanent Redirect",
+                  path_escape(&req->arena, path));
     return true;
 }
 
@@ -269,6 +289,8 @@ route_request(struct http *h, struct http_request *req, struct http_response *re
     struct call c = { .h = h, .req = req, .resp = resp };
     unsigned methods;
 
+    if (respond_unclean(h, req, resp))
+        return NULL;
     if (h->deps.route_prefix.n > 1 && str_is(req->path, "/") && req->method == HTTP_GET) {
         call_redirect(&c, 302, "Found", h->deps.route_prefix);
         return NULL;
@@ -333,6 +355,8 @@ run_route(struct http *h, const struct route *route, struct http_request *req,
 
     if (req->params == NULL)
         http_request_params(req, http_request_header(req, "Content-Type"));
+    if (route->flags & ROUTE_GZIP)
+        http_response_header(resp, STR("Vary"), STR("Accept-Encoding"));
     if (route->flags & ROUTE_CORS)
         add_cors(h, req, resp);
     if (route->api != NULL)

@@ -45,9 +45,9 @@ const struct route http_routes[] = {
     API(POST_PUT, "/admin/tsdb/delete_series", api_admin, ROUTE_SERVER),
     API(POST_PUT, "/admin/tsdb/clean_tombstones", api_admin, ROUTE_SERVER),
     API(POST_PUT, "/admin/tsdb/snapshot", api_admin, ROUTE_SERVER),
-    API(GET_POST, "/search/metric_names", api_search, 0),
-    API(GET_POST, "/search/label_names", api_search, 0),
-    API(GET_POST, "/search/label_values", api_search, 0),
+    { GET_POST, "/api/v1/search/metric_names", api_search, NULL, ROUTE_READY | ROUTE_CORS },
+    { GET_POST, "/api/v1/search/label_names", api_search, NULL, ROUTE_READY | ROUTE_CORS },
+    { GET_POST, "/api/v1/search/label_values", api_search, NULL, ROUTE_READY | ROUTE_CORS },
     /* These two answer while the server starts. */
     { HTTP_GET, "/api/v1/status/walreplay", api_status_walreplay, NULL, ROUTE_CORS | ROUTE_INLINE },
     { HTTP_GET, "/api/v1/notifications", api_notifications, NULL, ROUTE_CORS | ROUTE_INLINE },
@@ -112,8 +112,6 @@ path_matches(const char *pattern, struct str path, struct str *param)
 const struct route *
 route_find(enum http_method method, struct str path, unsigned *methods, struct str *param)
 {
-    const struct route *any = NULL;
-
     *methods = 0;
     for (size_t i = 0; i < http_routes_nr; i++) {
         const struct route *r = &http_routes[i];
@@ -124,12 +122,8 @@ route_find(enum http_method method, struct str path, unsigned *methods, struct s
             *param = segment;
             return r;
         }
-        if (r->methods == HTTP_OPTIONS)
-            any = r;
-        else
-            *methods |= r->methods;
+        if (r->methods != HTTP_OPTIONS)
+            *methods |= r->methods | HTTP_OPTIONS;
     }
-    if (*methods != 0 && any != NULL)
-        *methods |= HTTP_OPTIONS;
     return NULL;
 }

@@ -214,6 +214,15 @@ static const struct {
       "number\"}" },
     { "/api/v1/nosuch", 404, "404 page not found\n" },
     { "/api/v1/query/", 301, "<a href=\"/query\">Moved Permanently</a>.\n\n" },
+    { "//a/./b/../c%0d%0aX:1?q=1", 307,
+      "<a href=\"/a/c%0D%0AX:1?q=1\">Temporary Redirect</a>.\n\n" },
+    { "/../..//", 307, "<a href=\"/\">Temporary Redirect</a>.\n\n" },
+    { "/api/v1/rules?type=Foo", 400,
+      "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"invalid parameter "
+      "\\\"type\\\": not supported value \\\"foo\\\"\"}" },
+    { "/api/v1/query?query=1&timeout=0", 400,
+      "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"invalid parameter "
+      "\\\"query\\\": context deadline exceeded\"}" },
     { "/", 302, "<a href=\"/query\">Found</a>.\n\n" },
     { "/graph?g0.expr=a&b", 302, "<a href=\"/query?g0.expr=a&amp;b\">Found</a>.\n\n" },
     { "/-/healthy", 200, "Prometheus Server is Healthy.\n" },
