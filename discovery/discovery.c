@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/conf.h"
@@ -17,7 +18,7 @@
 #define THROTTLE_MS 5000
 
 struct running_set {
-    struct str name; /* lives in the wanted's pool */
+    struct str name; /* in the manager's names */
     struct discoverer **d;
     size_t d_nr;
 };
@@ -25,6 +26,7 @@ struct running_set {
 struct wanted {
     struct discovery_set *sets;
     size_t nr;
+    char *names; /* of the sets, end to end: the caller's may go when apply() returns */
     struct conf_pool *keep;
 };
 
@@ -49,6 +51,7 @@ struct discovery_manager {
     /* The thread's. */
     struct running_set *sets;
     size_t sets_nr;
+    char *names;
     struct conf_pool *keep;
     int64_t send_after_ns;
 };
@@ -226,9 +229,11 @@ take_over(struct discovery_manager *m, struct wanted w)
     }
     free(m->sets);
     free(w.sets);
+    mem_free(m->names);
     conf_pool_unref(m->keep);
     m->sets = sets;
     m->sets_nr = w.nr;
+    m->names = w.names;
     m->keep = w.keep;
     m->send_after_ns = INT64_MIN;
 }
@@ -465,6 +470,23 @@ discovery_manager_new(const struct discovery_options *options)
     return m;
 }
 
+static void
+wanted_sets(struct wanted *w, const struct discovery_set *sets)
+{
+    size_t bytes = 1;
+
+    for (size_t i = 0; i < w->nr; i++)
+        bytes += sets[i].name.n;
+    char *p = w->names = mem_alloc(bytes);
+    w->sets = MEM_NEW_ARRAY(struct discovery_set, w->nr + 1);
+    for (size_t i = 0; i < w->nr; i++) {
+        struct str name = sets[i].name;
+        memcpy(p, name.p, name.n);
+        w->sets[i] = (struct discovery_set){ { p, name.n }, sets[i].config };
+        p += name.n;
+    }
+}
+
 void
 discovery_manager_apply(struct discovery_manager *m, const struct discovery_set *sets,
                         size_t sets_nr, struct conf_pool *keep)
@@ -472,9 +494,7 @@ discovery_manager_apply(struct discovery_manager *m, const struct discovery_set 
     struct wanted w = { .nr = sets_nr, .keep = keep == NULL ? NULL : conf_pool_ref(keep) };
     uint64_t mine;
 
-    w.sets = MEM_NEW_ARRAY(struct discovery_set, sets_nr + 1);
-    for (size_t i = 0; i < sets_nr; i++)
-        w.sets[i] = sets[i];
+    wanted_sets(&w, sets);
     lock_take(&m->lock);
     ASSERT(m->wanted_nr == m->applied_nr); /* one caller at a time */
     m->wanted = w;
@@ -498,6 +518,7 @@ discovery_manager_free(struct discovery_manager *m)
     for (size_t i = 0; i < m->sets_nr; i++)
         running_set_fini(&m->sets[i]);
     free(m->sets);
+    mem_free(m->names);
     conf_pool_unref(m->keep);
     close(m->wake_fd);
     cond_fini(&m->applied);

@@ -58,6 +58,7 @@ void discovery_manager_free(struct discovery_manager *m);
 
 /* Replaces all sets. Mechanisms whose configuration stays the same go on; the first update of new
  * ones comes as soon as they have answered once, and the names of static and file targets are there
- * before this returns. Holds a reference to keep. */
+ * before this returns. Copies the names; the configurations must live as long as keep, to which it
+ * holds a reference. */
 void discovery_manager_apply(struct discovery_manager *m, const struct discovery_set *sets,
                              size_t sets_nr, struct conf_pool *keep);

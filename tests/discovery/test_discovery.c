@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "base/conf.h"
 #include "base/lock.h"
+#include "base/mem.h"
 #include "discovery/mechanism.h"
 
 /* ---- documents */
@@ -206,12 +207,14 @@ apply(struct discovery_manager *m, const char *set, const char *yaml)
     struct conf_pool *pool = conf_pool_new();
     struct discovery_config *config = arena_alloc(conf_pool_arena(pool), sizeof *config);
     struct error err = { 0 };
-    struct discovery_set s = { arena_str(conf_pool_arena(pool), str_c(set)), config };
+    char *name = mem_strdup(set);
+    struct discovery_set s = { str_c(name), config };
 
     cr_assert(conf_load(pool, arena_str(conf_pool_arena(pool), str_c(yaml)),
                         &discovery_config_table, config, NULL, &err),
               "%s", error_text(&err));
     discovery_manager_apply(m, &s, 1, pool);
+    mem_free(name); /* only the configuration has to stay */
     conf_pool_unref(pool);
 }
 
