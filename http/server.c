@@ -25,6 +25,7 @@ enum {
      * resident for each connection. Longer queries go by POST. */
     CONNECTION_BYTES = 64 << 10,
     BODY_BYTES_MAX = 10 << 20,
+    BODIES_BYTES_MAX = 256 << 20,
     DRAIN_BYTES_MAX =
         64 << 20, /* read and dropped above the limit, so that a client can see the 413 */
     REQUEST_ARENA_BYTES = 256 << 20,
@@ -46,6 +47,7 @@ pending_new(struct http_server *s, const char *target)
 static void
 pending_free(struct pending *p)
 {
+    atomic_fetch_sub(&p->server->bodies_bytes, p->body.n);
     buf_fini(&p->body);
     buf_fini(&p->resp.body);
     arena_fini(&p->req.arena);
@@ -236,7 +238,14 @@ answer_body(struct pending *p, const char *data, size_t *n)
     size_t room = p->body.n < p->body_max + 1 ? p->body_max + 1 - p->body.n : 0;
 
     /* One byte more than the limit is kept, which is how the end knows. */
-    buf_add(&p->body, data, MIN(*n, room));
+    size_t more = p->no_room ? 0 : MIN(*n, room);
+    if (atomic_fetch_add(&p->server->bodies_bytes, more) + more > p->server->bodies_max) {
+        atomic_fetch_sub(&p->server->bodies_bytes, more + p->body.n);
+        buf_fini(&p->body);
+        p->no_room = true;
+    } else {
+        buf_add(&p->body, data, more);
+    }
     p->body_seen += *n;
     if (p->body_seen > p->body_max + DRAIN_BYTES_MAX)
         return MHD_NO;
@@ -282,8 +291,11 @@ answer_run(struct pending *p)
     struct http_server *s = p->server;
     struct http_request *req = &p->req;
 
+    if (p->no_room) {
+        plain_response(&p->resp, 503, "Service Unavailable: too many request bodies\n", true);
+        return answer_send(p);
+    }
     if (p->body.n > p->body_max) {
-        p->body.n = 0;
         plain_response(&p->resp, 413,
                        "413 Request Entity Too Large: http: request body too large\n", true);
         return answer_send(p);
@@ -467,6 +479,7 @@ http_server_start(const struct http_server_options *options, const struct http_c
     s->log = options->log;
     s->client_auth = options->tls.client_auth;
     s->body_max = options->body_max != 0 ? options->body_max : BODY_BYTES_MAX;
+    s->bodies_max = options->bodies_max != 0 ? options->bodies_max : BODIES_BYTES_MAX;
     if (!connections_init(&s->connections, options, err)) {
         mem_free(s);
         return false;

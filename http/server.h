@@ -121,6 +121,7 @@ struct http_server_options {
     int64_t idle_timeout_ms; /* --web.read-timeout: for a whole request, and between two; 0: none */
     int64_t header_timeout_ms; /* 0: 10 s */
     size_t body_max;           /* 0: 10 MiB, the limit of Go's forms */
+    size_t bodies_max;         /* of all requests together; 0: 256 MiB */
     struct http_tls tls;
     struct pool *pool; /* NULL: everything runs on the I/O threads */
     const struct clock *clock;

@@ -71,6 +71,7 @@ struct pending {
     char *target; /* as in the request line */
     struct buf body;
     size_t body_max, body_seen;
+    bool no_room; /* all bodies together were too much: this one is dropped */
     enum http_run how;
     enum { PENDING_HEADERS, PENDING_BODY, PENDING_RUNNING, PENDING_ANSWERED } state;
 };
@@ -84,7 +85,8 @@ struct http_server {
     struct pool *service; /* owned; for what queries must not delay */
     const struct clock *clock;
     struct log log;
-    size_t body_max;
+    size_t body_max, bodies_max;
+    _Atomic size_t bodies_bytes; /* of all requests that are under way */
     enum http_client_auth client_auth;
     struct MHD_Daemon *daemons[HTTP_DAEMONS_MAX];
     size_t daemons_nr;

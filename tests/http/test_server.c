@@ -78,6 +78,7 @@ start_with(struct fixture *f, unsigned connections_max, int64_t header_timeout_m
         .header_timeout_ms = header_timeout_ms,
         .idle_timeout_ms = idle_timeout_ms,
         .body_max = 1 << 20,
+        .bodies_max = 3 << 20,
         .pool = f->pool,
         .clock = clock_real(),
         .log = log_none,
@@ -240,6 +241,42 @@ Test(server, limits_chunked_bodies)
     cr_expect_eq(send_chunked(f.port, (1 << 20) + 1, &out), 413);
     buf_reset(&out);
     cr_expect_eq(send_chunked(f.port, 100 << 20, &out), 0);
+    buf_fini(&out);
+    stop(&f);
+}
+
+/* Three bodies of nearly 1 MiB wait for their last byte: there is no room for a fourth until they
+ * are gone. */
+Test(server, limits_all_bodies_together)
+{
+    enum { WAITING = 3, BYTES = 1000000 };
+    struct fixture f;
+    struct buf out = { 0 };
+    char *data = mem_zalloc(BYTES);
+    int fds[WAITING];
+    unsigned status = 0;
+
+    start(&f, 100, 0);
+    for (int i = 0; i < WAITING; i++) {
+        fds[i] = client_open(f.port);
+        client_send(fds[i], "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+        client_send_bytes(fds[i], data, BYTES - 1);
+    }
+    for (int i = 0; i < 2000 && status != 503; i++) {
+        buf_reset(&out);
+        status = send_chunked(f.port, 400000, &out);
+        usleep(1000);
+    }
+    cr_expect_eq(status, 503);
+    for (int i = 0; i < WAITING; i++) {
+        client_send(fds[i], "x");
+        buf_reset(&out);
+        cr_expect_eq(client_read_response(fds[i], &out), 200);
+        close(fds[i]);
+    }
+    buf_reset(&out);
+    cr_expect_eq(send_chunked(f.port, 400000, &out), 200);
+    mem_free(data);
     buf_fini(&out);
     stop(&f);
 }
