@@ -8,8 +8,9 @@
 
 struct replay {
     struct eval *ev;
-    uint64_t peak, loaded;
+    uint64_t peak, loaded, read;
     uint64_t *loaded_at; /* NULL inside parts that have steps of their own */
+    uint64_t *read_at;   /* NULL unless somebody asks per step */
 };
 
 static uint64_t replay_node(struct replay *r, const struct node *n, uint64_t now);
@@ -45,13 +46,29 @@ given(const struct replay *r, const struct node *n)
 }
 
 static void
+add_steps(uint64_t *into, const uint64_t *from, size_t nr)
+{
+    for (size_t k = 0; into != NULL && from != NULL && k < nr; k++)
+        into[k] += from[k];
+}
+
+static void
 add_loaded(struct replay *r, const struct node *n)
 {
-    const struct tally *t = &r->ev->tallies[node_shared(n)->id];
+    const struct tally *t = &r->ev->tallies[n->id];
 
     r->loaded += t->loaded;
-    for (size_t k = 0; r->loaded_at != NULL && t->loaded_at != NULL && k < node_steps(n); k++)
-        r->loaded_at[k] += t->loaded_at[k];
+    r->read += t->read;
+    add_steps(r->loaded_at, t->loaded_at, node_steps(n));
+    add_steps(r->read_at, t->read_at, node_steps(n));
+}
+
+static void
+add_read(struct replay *r, size_t k, uint64_t samples)
+{
+    r->read += samples;
+    if (r->read_at != NULL)
+        r->read_at[k] += samples;
 }
 
 /* Operands whole, then step by step: their points are gathered, the result is added. */
@@ -99,6 +116,29 @@ replay_windows(struct replay *r, const struct range_node *n, uint64_t now)
     return now;
 }
 
+/* What a subquery read belongs to the first step that uses it; what lies in a gap between two
+ * windows to none. */
+static void
+merge_reads(struct replay *r, const struct range_node *n, const struct replay *sub)
+{
+    const struct step_grid *outer = &n->base.frame->grid, *inner = &n->inner->frame->grid;
+
+    if (outer->nr <= 1) {
+        add_read(r, 0, sub->read);
+        return;
+    }
+    for (size_t k = 0; sub->read_at != NULL && k < inner->nr; k++) {
+        int64_t t_ms = grid_time(inner, k) + n->written_offset_ms;
+        size_t step = 0;
+
+        if (t_ms > outer->start_ms)
+            step = (size_t)((t_ms - outer->start_ms + outer->step_ms - 1) / outer->step_ms);
+        step = MIN(step, outer->nr - 1);
+        if (sub->read_at[k] > 0 && t_ms > grid_time(outer, step) - n->range_ms)
+            add_read(r, step, sub->read_at[k]);
+    }
+}
+
 static uint64_t
 replay_range(struct replay *r, const struct node *n, uint64_t now)
 {
@@ -108,7 +148,10 @@ replay_range(struct replay *r, const struct node *n, uint64_t now)
 
     if (range->inner != NULL) {
         struct replay sub = { .ev = r->ev, .peak = r->peak };
+        if (range->inner->frame->reads)
+            sub.read_at = ARENA_NEW_ARRAY(r->ev->arena, uint64_t, node_steps(range->inner));
         now = replay_node(&sub, range->inner, now);
+        merge_reads(r, range, &sub);
         r->peak = MAX(r->peak, sub.peak);
         inner = given(r, range->inner);
         if (range->raw)
@@ -134,6 +177,8 @@ replay_once(struct replay *r, const struct node *n, uint64_t now)
 
     now = replay_node(&sub, n->args[0], now);
     r->loaded += sub.loaded * steps;
+    if (steps > 0)
+        add_read(r, 0, sub.read);
     for (size_t k = 0; r->loaded_at != NULL && k < steps; k++)
         r->loaded_at[k] += sub.loaded;
     now += given(r, n) - MIN(given(r, n), given(r, n->args[0]));
@@ -187,9 +232,10 @@ replay_node(struct replay *r, const struct node *n, uint64_t now)
 void
 account_run(struct eval *ev, struct node *root, struct account *a)
 {
-    struct replay r = { .ev = ev, .loaded_at = a->loaded_at };
+    struct replay r = { .ev = ev, .loaded_at = a->loaded_at, .read_at = a->read_at };
 
     replay_node(&r, root, 0);
     a->peak = r.peak;
     a->loaded = r.loaded;
+    a->read = r.read;
 }

@@ -14,6 +14,41 @@
 #define QUERY_BYTES_DEFAULT \
     ((size_t)2 << 30) /* 50 million samples, the default limit, are 0.5 to 0.8 GB of columns */
 
+static const char *const slice_names[ENGINE_SLICES_NR] = { "queue_time", "prepare_time",
+                                                           "inner_eval", "result_sort" };
+
+static void
+register_durations(struct engine *e)
+{
+    static const char *const labels[] = { "slice", NULL };
+    static const double quantiles[] = { 0.5, 0.9, 0.99 }, bounds[] = { 0.01, 0.1, 1, 10 };
+    struct metric_family *summary =
+        metrics_family(e->options.metrics, METRIC_SUMMARY,
+                       "prometheus_engine_query_duration_seconds", "Query timings", labels);
+    struct metric_family *histogram = metrics_family(
+        e->options.metrics, METRIC_HISTOGRAM, "prometheus_engine_query_duration_histogram_seconds",
+        "The duration of various parts of PromQL query execution.", labels);
+
+    for (size_t i = 0; i < ENGINE_SLICES_NR; i++) {
+        struct str name = str_c(slice_names[i]);
+
+        e->durations[i] = metrics_summary(summary, &name, quantiles, ARRAY_LEN(quantiles));
+        e->histograms[i] = metrics_histogram(histogram, &name, bounds, ARRAY_LEN(bounds));
+    }
+}
+
+static void
+observe(struct engine *e, const struct query_stats *st)
+{
+    const double seconds[ENGINE_SLICES_NR] = { st->exec_queue_s, st->query_prep_s, st->inner_eval_s,
+                                               st->result_sort_s };
+
+    for (size_t i = 0; i < ENGINE_SLICES_NR && e->running != NULL; i++) {
+        metric_summary_observe(e->durations[i], seconds[i], clock_monotonic_ns(e->options.clock));
+        metric_histogram_observe(e->histograms[i], seconds[i]);
+    }
+}
+
 static void
 register_metrics(struct engine *e)
 {
@@ -28,6 +63,10 @@ register_metrics(struct engine *e)
     e->samples = metrics_counter(m, "prometheus_engine_query_samples_total",
                                  "The total number of samples loaded by all queries (full window "
                                  "per step for range-vector).");
+    e->samples_read = metrics_counter(m, "prometheus_engine_query_samples_read_total",
+                                      "The total number of samples read by all queries (only new "
+                                      "points per step for range-vector).");
+    register_durations(e);
     metric_set(e->running_max,
                e->options.concurrency_max == 0 ? -1 : (double)e->options.concurrency_max);
 }
@@ -229,6 +268,7 @@ engine_run(struct engine *e, struct queryable *storage, const struct prepared *p
         metric_add(e->running, -1);
     result->stats.exec_queue_s = queued_s;
     result->stats.exec_total_s = seconds_since(e->options.clock, from_ns);
+    observe(e, &result->stats);
     return ok;
 }
 

@@ -62,7 +62,9 @@ struct result_series {
 struct query_stats {
     double eval_total_s, result_sort_s, query_prep_s, inner_eval_s, exec_queue_s, exec_total_s;
     uint64_t total_queryable_samples, peak_samples;
-    uint64_t *samples_per_step; /* per step of the query; NULL unless asked for */
+    uint64_t samples_read;           /* samplesRead: those looked at for the first time */
+    uint64_t *samples_per_step;      /* per step of the query; NULL unless asked for */
+    uint64_t *samples_read_per_step; /* likewise */
     size_t steps_nr;
 };
 

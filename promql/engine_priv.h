@@ -7,13 +7,18 @@
 #include "promql/exec_priv.h"
 #include "promql/parser.h"
 
+/* The parts of a query whose durations are measured, in the order of engine.c's names. */
+enum engine_slice { SLICE_QUEUE, SLICE_PREPARE, SLICE_EVAL, SLICE_SORT, ENGINE_SLICES_NR };
+
 struct engine {
     struct engine_options options;
     _Atomic int64_t subquery_step_ms;
     pthread_mutex_t lock;
     pthread_cond_t free; /* a place was given back */
     unsigned running_nr; /* under lock */
-    struct metric *running, *running_max, *samples;
+    struct metric *running, *running_max, *samples, *samples_read;
+    struct metric_summary *durations[ENGINE_SLICES_NR];
+    struct metric_histogram *histograms[ENGINE_SLICES_NR];
 };
 
 struct prepared {

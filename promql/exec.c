@@ -86,6 +86,7 @@ tallies_free(struct tally *t, uint32_t nr)
         mem_free(t[i].at);
         mem_free(t[i].heavy_at);
         mem_free(t[i].loaded_at);
+        mem_free(t[i].read_at);
     }
     mem_free(t);
 }
@@ -161,6 +162,26 @@ tally_column(struct tally *t, const struct column *c)
         t->at[k] += column_has(c, k);
 }
 
+void
+tally_samples(struct eval *ev, struct worker *w, const struct node *n, size_t k, uint64_t loaded,
+              uint64_t read)
+{
+    struct tally *t = &w->tallies[n->id];
+
+    t->loaded += loaded;
+    t->read += read;
+    if (ev->per_step_stats && loaded > 0) {
+        if (t->loaded_at == NULL)
+            t->loaded_at = MEM_NEW_ARRAY(uint64_t, node_steps(n));
+        t->loaded_at[k] += loaded;
+    }
+    if ((ev->per_step_stats || n->frame->reads) && read > 0) {
+        if (t->read_at == NULL)
+            t->read_at = MEM_NEW_ARRAY(uint64_t, node_steps(n));
+        t->read_at[k] += read;
+    }
+}
+
 static uint64_t *
 add_steps(uint64_t *into, const uint64_t *from, size_t nr)
 {
@@ -177,15 +198,18 @@ tally_add(struct tally *into, struct tally *t, size_t nr)
     into->total += t->total;
     into->full_nr += t->full_nr;
     into->loaded += t->loaded;
+    into->read += t->read;
     if (t->at != NULL && into->at == NULL)
         into->at = MEM_NEW_ARRAY(uint32_t, nr);
     for (size_t k = 0; t->at != NULL && k < nr; k++)
         into->at[k] += t->at[k];
     into->heavy_at = add_steps(into->heavy_at, t->heavy_at, nr);
     into->loaded_at = add_steps(into->loaded_at, t->loaded_at, nr);
+    into->read_at = add_steps(into->read_at, t->read_at, nr);
     mem_free(t->at);
     mem_free(t->heavy_at);
     mem_free(t->loaded_at);
+    mem_free(t->read_at);
     *t = (struct tally){ 0 };
 }
 

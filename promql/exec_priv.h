@@ -33,6 +33,7 @@ struct worker;
 struct frame {
     struct step_grid grid; /* nr may be 0 */
     bool instant;          /* one step: the order of series is kept */
+    bool reads;            /* count samples read per step: a subquery below several steps */
 };
 
 /* A series of a node: its labels by symbol id, sorted by the names' text. */
@@ -51,6 +52,8 @@ struct tally {
     uint64_t *heavy_at;  /* the same, or NULL: what histograms weigh beyond one each */
     uint64_t loaded;     /* samples looked at, as totalQueryableSamples counts */
     uint64_t *loaded_at; /* the same per step; NULL unless asked for */
+    uint64_t read;       /* samples looked at for the first time, as samplesRead counts */
+    uint64_t *read_at;   /* the same per step; NULL unless asked for */
 };
 
 struct node_ops {
@@ -154,6 +157,9 @@ void eval_tally_tree(struct eval *ev, const struct node *root);
 void eval_tally_clear(struct eval *ev);
 bool error_too_many_samples(struct error *err);
 void tally_column(struct tally *t, const struct column *c);
+/* Samples that node n looked at for step k, and how many of them for the first time. */
+void tally_samples(struct eval *ev, struct worker *w, const struct node *n, size_t k,
+                   uint64_t loaded, uint64_t read);
 /* Points of a column as Prometheus counts samples. */
 uint64_t column_weight(const struct column *c);
 
@@ -286,8 +292,8 @@ void *node_new(struct eval *ev, size_t bytes, const struct node_ops *ops, struct
 /* Walks the plan in Prometheus's order of evaluation and counts as it counts: the peak of samples
  * in memory and all samples looked at. */
 struct account {
-    uint64_t peak, loaded;
-    uint64_t *loaded_at; /* steps of the query; NULL unless asked for */
+    uint64_t peak, loaded, read;
+    uint64_t *loaded_at, *read_at; /* steps of the query; NULL unless asked for */
 };
 void account_run(struct eval *ev, struct node *root, struct account *a);
 
@@ -314,6 +320,7 @@ struct range_node {
     const struct selector_expr *sel; /* NULL for a subquery */
     struct node *inner;              /* subquery: what is evaluated on its own frame */
     int64_t offset_ms, range_ms;
+    int64_t written_offset_ms; /* of a subquery: without what "@" adds */
     bool fixed;
     struct pos_range arg_pos;     /* of the range vector, for annotations */
     const double **scalars;       /* values of the other arguments, per step */

@@ -222,15 +222,12 @@ range_windows(const struct eval *ev, const struct range_node *r, const int64_t *
 
 /* ---- counting as Prometheus counts ---- */
 
-static void
-count_step(struct eval *ev, struct tally *t, size_t steps, size_t k, uint64_t weight)
+static uint64_t
+weight_of(const uint64_t *weight_before, uint32_t from, uint32_t to)
 {
-    t->loaded += weight;
-    if (!ev->per_step_stats || weight == 0)
-        return;
-    if (t->loaded_at == NULL)
-        t->loaded_at = MEM_NEW_ARRAY(uint64_t, steps);
-    t->loaded_at[k] += weight;
+    if (to <= from)
+        return 0;
+    return weight_before == NULL ? to - from : weight_before[to] - weight_before[from];
 }
 
 void
@@ -238,14 +235,16 @@ range_count(struct eval *ev, struct range_node *r, uint32_t source, struct worke
             const struct windows *x, const uint64_t *weight_before, const struct column *out)
 {
     struct window_tally *wt = &r->windows[source];
-    struct tally *t = &w->tallies[r->base.id];
     uint64_t most = 0, last = 0;
+    uint32_t seen = 0; /* samples up to here were read for an earlier step */
 
     for (size_t k = 0; k < x->nr; k++) {
-        last = weight_before == NULL ? x->hi[k] - x->lo[k]
-                                     : weight_before[x->hi[k]] - weight_before[x->lo[k]];
+        uint64_t fresh = weight_of(weight_before, MAX(x->lo[k], seen), x->hi[k]);
+
+        last = weight_of(weight_before, x->lo[k], x->hi[k]);
         most = MAX(most, last);
-        count_step(ev, t, x->nr, k, last);
+        tally_samples(ev, w, &r->base, k, last, r->inner != NULL ? 0 : fresh);
+        seen = MAX(seen, x->hi[k]);
     }
     wt->window_max = (uint32_t)MIN(most, (uint64_t)UINT32_MAX);
     wt->window_last = (uint32_t)MIN(last, (uint64_t)UINT32_MAX);
@@ -428,7 +427,7 @@ range_raw(struct eval *ev, struct range_node *r, uint32_t i, struct worker *w,
     }
     for (size_t k = 0; k < out->nr; k++)
         weight += out->h != NULL && out->h[k] != NULL ? histogram_weight(out->h[k]) : 1;
-    w->tallies[r->base.id].loaded += weight;
+    tally_samples(ev, w, &r->base, 0, weight, weight);
     w->tallies[r->base.id].total += weight;
     return true;
 }

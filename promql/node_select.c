@@ -95,16 +95,14 @@ count_loaded(struct eval *ev, const struct select_node *s, struct worker *w, con
 {
     struct tally *t = &w->tallies[s->base.id];
 
-    if (c->h == NULL)
+    if (c->h == NULL && !ev->per_step_stats && !s->base.frame->reads) {
         t->loaded += c->present_nr;
-    for (size_t k = 0; c->h != NULL && k < c->nr; k++)
-        t->loaded += column_has(c, k) ? weight_at(c, k) : 0;
-    if (!ev->per_step_stats || c->present_nr == 0)
+        t->read += c->present_nr;
         return;
-    if (t->loaded_at == NULL)
-        t->loaded_at = MEM_NEW_ARRAY(uint64_t, c->nr);
+    }
     for (size_t k = 0; k < c->nr; k++)
-        t->loaded_at[k] += column_has(c, k) ? weight_at(c, k) : 0;
+        if (column_has(c, k))
+            tally_samples(ev, w, &s->base, k, weight_at(c, k), weight_at(c, k));
 }
 
 /* x smoothed: between the samples around each step. */

@@ -342,7 +342,9 @@ build_inner(struct eval *ev, struct place p, struct expr *e, int64_t offset_ms, 
     bool at = has_at(&s->shift, p.plain), once = !p.plain && invariance_of(s->inner).whole;
 
     p.buckets = true; /* resets cannot be told without them */
+    bool reads = p.frame->grid.nr > 1 || p.frame->reads;
     p.frame = subquery_frame(ev, &p, s, offset_ms);
+    p.frame->reads = reads;
     if (p.frame->grid.nr > UINT32_MAX)
         return error_too_many_samples(err);
     p.offset_ms = (at ? 0 : p.offset_ms) + s->shift.offset_ms;
@@ -363,6 +365,7 @@ range_source(struct eval *ev, struct place p, struct expr *arg, struct range_nod
         n->fixed = has_at(&arg->subquery.shift, p.plain);
         n->offset_ms = shift_of(ev, &p, &arg->subquery.shift);
         n->range_ms = arg->subquery.range_ms;
+        n->written_offset_ms = n->raw ? 0 : arg->subquery.shift.offset_ms;
         return build_inner(ev, p, arg, n->offset_ms, &n->inner, err);
     }
     sel = &arg->matrix.selector->selector;

@@ -254,11 +254,14 @@ run_account(struct query_run *r, size_t first_step, struct error *err)
 
     if (r->ev.per_step_stats)
         a.loaded_at = st->samples_per_step + first_step;
+    if (r->ev.per_step_stats)
+        a.read_at = st->samples_read_per_step + first_step;
     eval_tally_tree(&r->ev, r->root);
     account_run(&r->ev, r->root, &a);
     eval_tally_clear(&r->ev);
     st->peak_samples += a.peak;
     st->total_queryable_samples += a.loaded;
+    st->samples_read += a.read;
     return st->peak_samples <= r->ev.samples_max || error_too_many_samples(err);
 }
 
@@ -269,8 +272,10 @@ stats_init(struct query_run *r)
     struct query_stats *st = &r->result->stats;
 
     st->steps_nr = node_steps(r->root);
-    if (r->ev.per_step_stats)
-        st->samples_per_step = ARENA_NEW_ARRAY(r->arena, uint64_t, st->steps_nr);
+    if (!r->ev.per_step_stats)
+        return;
+    st->samples_per_step = ARENA_NEW_ARRAY(r->arena, uint64_t, st->steps_nr);
+    st->samples_read_per_step = ARENA_NEW_ARRAY(r->arena, uint64_t, st->steps_nr);
 }
 
 static void
@@ -312,8 +317,10 @@ run_all(struct query_run *r, struct queryable *storage, const struct prepared *p
         return false;
     r->result->stats.inner_eval_s = seconds_since(clock, inner_ns);
     r->result->stats.eval_total_s = seconds_since(clock, from_ns);
-    if (r->e->samples != NULL)
+    if (r->e->samples != NULL) {
         metric_add(r->e->samples, (double)r->result->stats.total_queryable_samples);
+        metric_add(r->e->samples_read, (double)r->result->stats.samples_read);
+    }
     result_annotations(r, p->text);
     return true;
 }
