@@ -97,6 +97,27 @@ struct record_samples_v1 {
     uint64_t base_ref;
     int64_t base_t_ms;
 };
+/* One and two bytes are nearly all there is. */
+static inline size_t
+record_varint(const uint8_t *p, size_t n, int64_t *v)
+{
+    uint64_t u;
+
+    if (UNLIKELY(n < 2))
+        return varint_get(p, n, v);
+    if (p[0] < 0x80) {
+        u = p[0];
+        *v = (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
+        return 1;
+    }
+    if (p[1] < 0x80) {
+        u = (uint64_t)(p[0] & 0x7F) | (uint64_t)p[1] << 7;
+        *v = (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
+        return 2;
+    }
+    return varint_get(p, n, v);
+}
+
 static inline bool
 record_samples_v1_next(struct record_samples_v1 *r, uint64_t *ref, int64_t *t_ms, double *v)
 {
@@ -104,11 +125,11 @@ record_samples_v1_next(struct record_samples_v1 *r, uint64_t *ref, int64_t *t_ms
     int64_t dref, dt;
     size_t n, left = (size_t)(r->end - r->p);
 
-    if ((n = varint_get(r->p, left, &dref)) == 0)
+    if ((n = record_varint(r->p, left, &dref)) == 0)
         return false;
     r->p += n;
     left -= n;
-    if ((n = varint_get(r->p, left, &dt)) == 0 || left - n < 8)
+    if ((n = record_varint(r->p, left, &dt)) == 0 || left - n < 8)
         return false;
     r->p += n;
     memcpy(&bits, r->p, 8);

@@ -43,6 +43,8 @@ struct worker {
     struct head_replay head;
     struct arena arena;
     uint64_t unknown_refs_nr;
+    uint64_t page_nr; /* the page of references looked at last */
+    const struct ref_page *page;
 };
 
 struct replay {
@@ -85,14 +87,29 @@ group_apply(struct worker *w, struct sample_group *g)
 static inline bool
 owns(const struct worker *w, uint32_t sid)
 {
-    return (sid >> OWNER_LOG) % w->rp->workers_nr == w->index;
+    return ((sid >> OWNER_LOG) & (w->rp->workers_nr - 1)) == w->index;
+}
+
+/* References of a record are neighbours: mostly the page is the same as before. */
+static inline uint32_t
+find_sid(struct worker *w, uint64_t ref)
+{
+    if (UNLIKELY(w->page == NULL || ref >> REF_PAGE_LOG != w->page_nr)) {
+        const struct head_refs *refs = &w->rp->o->head->refs;
+        w->page_nr = ref >> REF_PAGE_LOG;
+        w->page =
+            ref_page_find(atomic_load_explicit(&refs->dir, memory_order_acquire), w->page_nr + 1);
+        if (w->page == NULL)
+            return SID_NONE;
+    }
+    return atomic_load_explicit(&w->page->sid[ref & (REF_PAGE_NR - 1)], memory_order_acquire);
 }
 
 static inline void
 group_add(struct worker *w, struct sample_group *g, uint64_t ref, int64_t t_ms, double v)
 {
     struct replay *rp = w->rp;
-    uint32_t sid = head_refs_find(&rp->o->head->refs, ref);
+    uint32_t sid = find_sid(w, ref);
 
     if (UNLIKELY(sid == SID_NONE)) {
         w->unknown_refs_nr += w->index == 0;
@@ -517,7 +534,9 @@ chunk_cmp(const void *a, const void *b)
 static void
 workers_start(struct replay *rp)
 {
-    rp->workers_nr = MIN(MAX(rp->o->workers_nr, 1u), (unsigned)WORKERS_MAX);
+    /* A power of two: whose a series is must not cost a division. */
+    for (rp->workers_nr = 1; rp->workers_nr * 2 <= MIN(rp->o->workers_nr, (unsigned)WORKERS_MAX);)
+        rp->workers_nr *= 2;
     for (unsigned i = 0; i < rp->workers_nr; i++) {
         struct worker *w = &rp->workers[i];
         w->rp = rp;
