@@ -175,7 +175,7 @@ api_status_tsdb(struct call *c, struct error *err)
     struct db_head_stats st = { .min_ms = INT64_MAX, .max_ms = INT64_MIN };
     struct db_cardinality k = { 0 };
     struct json *j = &c->j;
-    size_t items;
+    size_t items = 0;
 
     if (!take_items(c, &items, err))
         return false;
