@@ -101,6 +101,7 @@ connection_open(struct connections *c, int fd)
     if (c->nr >= c->max)
         evict_oldest(c);
     c->nr++;
+    c->accepted++;
     if ((size_t)fd >= c->by_fd_cap) {
         size_t old = c->by_fd_cap;
         MEM_GROW(c->by_fd, (size_t)fd + 1, &c->by_fd_cap);

@@ -353,6 +353,7 @@ raw_federate(struct call *c)
     } else if (!federate_matchers(c, &sets, &err)) {
         call_error_text(c, 400, arena_printf(call_arena(c), "%s", error_text(&err)));
     } else if (c->h->deps.queryable != NULL && !federate(c, &sets, &f, &err)) {
+        http_metrics_inc(c->h->metrics.federation_errors);
         call_error_text(c, 500, arena_printf(call_arena(c), "%s", error_text(&err)));
     } else {
         text_header(c, f.escaping);
@@ -371,16 +372,21 @@ raw_metrics(struct call *c)
                  memmem(accept.p, accept.n, "encoding=delimited", 18) != NULL;
 
     c->resp->status = 200;
+    if (c->h->deps.metrics == NULL) {
+        text_header(c, ESCAPE_UNDERSCORES);
+        return;
+    }
+    metric_add(c->h->metrics.scrapes_in_flight, 1);
     if (!proto) {
         text_header(c, escaping_of(c));
-        if (c->h->deps.metrics != NULL)
-            metrics_write_text(c->h->deps.metrics, &c->resp->body, now_ns);
+        metrics_write_text(c->h->deps.metrics, &c->resp->body, now_ns);
+        metric_add(c->h->metrics.scrapes_in_flight, -1);
         return;
     }
     http_response_header(
         c->resp, STR("Content-Type"),
         STR("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
             "encoding=delimited; escaping=underscores"));
-    if (c->h->deps.metrics != NULL)
-        metrics_write_protobuf(c->h->deps.metrics, &c->resp->body, now_ns);
+    metrics_write_protobuf(c->h->deps.metrics, &c->resp->body, now_ns);
+    metric_add(c->h->metrics.scrapes_in_flight, -1);
 }

@@ -387,47 +387,7 @@ run(void *arg, struct http_request *req, struct http_response *resp)
     return HTTP_RUN_INLINE;
 }
 
-static void
-done(void *arg, const struct http_request *req, const struct http_response *resp)
-{
-    struct http *h = arg;
-    const struct route *route = req->route;
-    char code[16];
-
-    if (h->requests == NULL || route == NULL)
-        return;
-    struct str handler = str_c(route->path);
-    snprintf(code, sizeof code, "%u", resp->status);
-    metric_inc(metrics_child(h->requests, (struct str[]){ handler, str_c(code) }));
-    static const double seconds[] = { 0.1, 0.2, 0.4, 1, 3, 8, 20, 60, 120 };
-    static const double bytes[] = { 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9 };
-    double took_s = (double)(clock_monotonic_ns(h->deps.clock) - req->begin_ns) / 1e9;
-    metric_histogram_observe(metrics_histogram(h->durations, &handler, seconds, ARRAY_LEN(seconds)),
-                             took_s);
-    metric_histogram_observe(metrics_histogram(h->sizes, &handler, bytes, ARRAY_LEN(bytes)),
-                             (double)(resp->static_body.n + resp->body.n));
-}
-
 /* ---- lifecycle */
-
-static void
-register_metrics(struct http *h)
-{
-    static const char *const by_code[] = { "handler", "code", NULL };
-    static const char *const by_handler[] = { "handler", NULL };
-    struct metrics *m = h->deps.metrics;
-
-    if (m == NULL)
-        return;
-    h->requests = metrics_family(m, METRIC_COUNTER, "prometheus_http_requests_total",
-                                 "Counter of HTTP requests.", by_code);
-    h->durations = metrics_family(m, METRIC_HISTOGRAM, "prometheus_http_request_duration_seconds",
-                                  "Histogram of latencies for HTTP requests.", by_handler);
-    h->sizes = metrics_family(m, METRIC_HISTOGRAM, "prometheus_http_response_size_bytes",
-                              "Histogram of response size for HTTP requests.", by_handler);
-    for (size_t i = 0; i < http_routes_nr; i++)
-        metrics_child(h->requests, (struct str[]){ str_c(http_routes[i].path), STR("200") });
-}
 
 bool
 http_start(const struct http_deps *deps, const struct http_server_options *server,
@@ -436,14 +396,14 @@ http_start(const struct http_deps *deps, const struct http_server_options *serve
     struct http *h = MEM_NEW(struct http);
     struct http_server_options options = *server;
     const struct http_callbacks callbacks = {
-        .begin = begin, .cheap = cheap, .run = run, .done = done, .arg = h
+        .begin = begin, .cheap = cheap, .run = run, .done = http_metrics_done, .arg = h
     };
 
     h->deps = *deps;
     lock_init(&h->lock, LOCK_HTTP, "http state");
     arena_init(&h->config_arena, SIZE_MAX);
     arena_init(&h->notes_arena, SIZE_MAX);
-    register_metrics(h);
+    http_metrics_init(h);
     options.pool = deps->queries != NULL ? deps->queries : deps->pool;
     options.clock = deps->clock;
     options.log = deps->log;
@@ -451,6 +411,7 @@ http_start(const struct http_deps *deps, const struct http_server_options *serve
         http_stop(h);
         return false;
     }
+    http_metrics_ready(h);
     *http = h;
     return true;
 }

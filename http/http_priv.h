@@ -23,8 +23,19 @@ struct http {
     struct arena notes_arena;
     struct http_notification *notes;
     size_t notes_nr;
-    struct metric_family *requests, *durations, *sizes;
+    struct http_metrics {
+        struct metric_family *requests, *durations, *sizes, *scrapes;
+        struct metric *scrapes_in_flight, *federation_errors, *federation_warnings;
+    } metrics; /* NULLs without a registry */
 };
+
+/* ---- http/http_metrics.c ---- */
+void http_metrics_init(struct http *h);
+/* The server runs: its numbers may be asked for. */
+void http_metrics_ready(struct http *h);
+void http_metrics_done(void *arg, const struct http_request *req, const struct http_response *resp);
+/* Nothing when there is no registry. */
+void http_metrics_inc(struct metric *m);
 
 /* One request being answered. */
 struct call {

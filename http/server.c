@@ -526,6 +526,15 @@ http_server_stats(struct http_server *s, struct http_server_stats *st)
     struct connections *c = &s->connections;
 
     lock_take(&c->lock);
-    *st = (struct http_server_stats){ c->nr, c->waiting_nr, c->evicted, c->late, c->canceled };
+    *st = (struct http_server_stats){
+        .connections = c->nr,
+        .waiting = c->waiting_nr,
+        .accepted = c->accepted,
+        .closed = c->accepted - c->nr,
+        .evicted = c->evicted,
+        .late = c->late,
+        .canceled = c->canceled,
+        .bodies_bytes = atomic_load(&s->bodies_bytes),
+    };
     lock_release(&c->lock);
 }

@@ -140,8 +140,10 @@ uint16_t http_server_port(const struct http_server *s);
 
 struct http_server_stats {
     unsigned connections, waiting; /* open; those without a complete request */
+    uint64_t accepted, closed;
     uint64_t evicted, late,
         canceled; /* closed for room, for slowness; requests whose client went */
+    size_t bodies_bytes;
 };
 void http_server_stats(struct http_server *s, struct http_server_stats *st);
 

@@ -32,7 +32,7 @@ struct connections {
     struct http_connection **by_fd;
     size_t by_fd_cap;
     unsigned nr, running_nr, waiting_nr;
-    uint64_t evicted, late, canceled;
+    uint64_t accepted, evicted, late, canceled;
     bool stopping;
     /* constant */
     unsigned max;
