@@ -116,6 +116,81 @@ static const struct tool_param test_rules_args[] = {
       .help = "The unit test files." },
 };
 
+#define DB_PATH                                                                             \
+    {                                                                                       \
+        .name = "db path", .type = TOOL_STR, .dflt = "data/", .help = "The data directory." \
+    }
+
+static const struct tool_param analyze_flags[] = {
+    { .name = "limit", .type = TOOL_INT, .dflt = "20", .help = "Rows of each list." },
+    { .name = "extended", .type = TOOL_BOOL, .help = "Look into the chunks too." },
+    { .name = "match", .type = TOOL_STR, .help = "Only series that the selector finds." },
+};
+static const struct tool_param analyze_args[] = {
+    DB_PATH,
+    { .name = "block id", .type = TOOL_STR, .help = "The block; the newest when not given." },
+};
+
+static const struct tool_param list_flags[] = {
+    { .name = "human-readable",
+      .type = TOOL_BOOL,
+      .letter = 'r',
+      .help = "Times and sizes for people." },
+};
+static const struct tool_param db_args[] = { DB_PATH };
+
+#define DUMP_FLAGS                                                                        \
+    { .name = "sandbox-dir-root",                                                         \
+      .type = TOOL_STR,                                                                   \
+      .help = "Accepted for compatibility: replay writes to memory only." },              \
+        { .name = "min-time",                                                             \
+          .type = TOOL_INT64,                                                             \
+          .dflt = "-9223372036854775808",                                                 \
+          .help = "The first time, in milliseconds." },                                   \
+        { .name = "max-time",                                                             \
+          .type = TOOL_INT64,                                                             \
+          .dflt = "9223372036854775807",                                                  \
+          .help = "The last time, in milliseconds." },                                    \
+    {                                                                                     \
+        .name = "match", .type = TOOL_STR, .many = true, .dflt = "{__name__=~'(?s:.*)'}", \
+        .help = "Selector of series."                                                     \
+    }
+
+static const struct tool_param dump_flags[] = {
+    DUMP_FLAGS,
+    { .name = "format",
+      .type = TOOL_ENUM,
+      .choices = "prom,seriesjson",
+      .dflt = "prom",
+      .help = "Samples as text, or only the labels of series as JSON." },
+};
+static const struct tool_param dump_openmetrics_flags[] = { DUMP_FLAGS };
+
+static const struct tool_param create_flags[] = {
+    { .name = "human-readable",
+      .type = TOOL_BOOL,
+      .letter = 'r',
+      .help = "Times and sizes for people." },
+    { .name = "quiet", .type = TOOL_BOOL, .letter = 'q', .help = "Do not list the blocks made." },
+    { .name = "max-block-duration",
+      .type = TOOL_DURATION,
+      .hidden = true,
+      .help = "The longest time a block may span; less than 2h is 2h." },
+};
+static const struct tool_param import_flags[] = {
+    { .name = "label",
+      .type = TOOL_MAP,
+      .many = true,
+      .help = "Label for all series: name=value." },
+};
+static const struct tool_param import_args[] = {
+    { .name = "input file", .type = TOOL_STR, .required = true, .help = "OpenMetrics text." },
+    { .name = "output directory",
+      .type = TOOL_STR,
+      .dflt = "data/",
+      .help = "Where the blocks go." },
+};
+
 const struct tool_command tool_commands[] = {
     { "", PARAMS(root_flags), NO_PARAMS, NULL,
       "Checks, tests and converts what a Prometheus server reads and writes.", false },
@@ -131,6 +206,18 @@ const struct tool_command tool_commands[] = {
     { "test", PARAMS(test_flags), NO_PARAMS, NULL, "Run unit tests.", false },
     { "test rules", PARAMS(test_rules_flags), PARAMS(test_rules_args), tool_test_rules,
       "Run unit tests of rules.", false },
+    { "tsdb", NO_PARAMS, NO_PARAMS, NULL, "Look into data directories and make blocks.", false },
+    { "tsdb analyze", PARAMS(analyze_flags), PARAMS(analyze_args), tool_tsdb_analyze,
+      "Churn, cardinality and chunks of a block.", false },
+    { "tsdb list", PARAMS(list_flags), PARAMS(db_args), tool_tsdb_list, "List the blocks.", false },
+    { "tsdb dump", PARAMS(dump_flags), PARAMS(db_args), tool_tsdb_dump,
+      "Print all series and samples.", false },
+    { "tsdb dump-openmetrics", PARAMS(dump_openmetrics_flags), PARAMS(db_args),
+      tool_tsdb_dump_openmetrics, "Print samples as OpenMetrics text, without native histograms.",
+      false },
+    { "tsdb create-blocks-from", PARAMS(create_flags), NO_PARAMS, NULL, "Make blocks.", false },
+    { "tsdb create-blocks-from openmetrics", PARAMS(import_flags), PARAMS(import_args),
+      tool_import_openmetrics, "Make blocks from OpenMetrics text.", false },
 };
 const size_t tool_commands_nr = ARRAY_LEN(tool_commands);
 

@@ -363,7 +363,7 @@ dump_all(struct run *run)
             for (size_t k = 0; k < result.series[i].nr; k++)
                 print_point(&result.series[i], k, &out);
         }
-        fwrite(out.p, 1, out.n, stderr);
+        fprintf(stderr, "%s", out.n == 0 ? "\n" : buf_z(&out));
         query_result_fini(&result);
     }
     buf_fini(&text);

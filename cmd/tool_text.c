@@ -192,8 +192,10 @@ next_cell(struct str *row)
 static void
 measure(const struct tool_table *t, struct str row, size_t widths[COLUMNS_MAX])
 {
-    for (size_t i = 0; row.n > 0 && i < COLUMNS_MAX; i++)
-        widths[i] = MAX(widths[i], rune_count(next_cell(&row)) + t->padding);
+    for (size_t i = 0; row.n > 0 && i < COLUMNS_MAX; i++) {
+        size_t width = rune_count(next_cell(&row)) + t->padding;
+        widths[i] = MAX(widths[i], width);
+    }
 }
 
 static void
