@@ -115,8 +115,8 @@ keep_point(struct slow *s, struct column *c, size_t k, struct binary_value x)
         c->h = ARENA_NEW_ARRAY(s->ev->arena, const struct histogram *, c->nr);
     column_mark(c, k);
     c->v[k] = x.v;
-    if (c->h != NULL)
-        c->h[k] = x.h;
+    if (c->h != NULL) /* it may live in a worker's memory, or share arrays with what does */
+        c->h[k] = x.h == NULL ? NULL : histogram_keep(s->ev->arena, x.h);
 }
 
 /* One pair at one step, as Prometheus's doBinOp. */

@@ -93,7 +93,8 @@ select_infos(struct info *f, struct error *err)
     struct selection *s = &ev->selections[((struct select_node *)f->infos)->selection];
     struct matcher *m = ARENA_NEW_ARRAY(ev->arena, struct matcher, f->matchers_nr + 1);
 
-    memcpy(m, f->matchers, f->matchers_nr * sizeof *m);
+    for (size_t i = 0; i < f->matchers_nr; i++)
+        m[i] = f->matchers[i];
     s->matchers = m;
     s->matchers_nr = f->matchers_nr;
     if (!f->positive && !f->negative)
