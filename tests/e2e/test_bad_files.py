@@ -33,7 +33,7 @@ LONG = 'max(quantile_over_time(0.9, sum_over_time(rate(wide{n=~"1.?.?"}[10m])[3h
 
 
 def reload(s):
-    status, _, body = http("POST", s.url + "/-/reload")
+    status, _, body = http("POST", s.url + "/-/reload", timeout=120)
     return status, body.decode("utf-8", "replace")
 
 
