@@ -157,6 +157,9 @@ wide_reduce(struct wide *w, int32_t schema, int32_t target, bool kahan)
     w->nr = nr;
 }
 
+/* Wider gaps are never filled, whatever was asked: indices may come from a damaged block. */
+enum { GAP_FILLED_MAX = 1 << 16 };
+
 static size_t
 gaps_nr(const struct wide *w, size_t gap_max)
 {
@@ -178,6 +181,7 @@ wide_compact(struct wide *w, size_t gap_max, struct arena *a)
         if (w->v[i].count != 0 || w->v[i].comp != 0)
             w->v[nr++] = w->v[i];
     w->nr = nr;
+    gap_max = MIN(gap_max, (size_t)GAP_FILLED_MAX);
     size_t more = gap_max == 0 ? 0 : gaps_nr(w, gap_max);
     if (more == 0)
         return;
