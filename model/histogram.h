@@ -1,9 +1,11 @@
-/* model/histogram.h: native histograms as data: exponential (schema -4..8) and custom buckets (schema -53), integer and float.
+/* model/histogram.h: native histograms as data: exponential (schema -4..8) and custom buckets
+ * (schema -53), integer and float.
  *
- * One struct for both kinds. Counts of an integer histogram are stored as on the wire: deltas to the previous bucket; a float
- * histogram holds absolute counts. A histogram is a value whose arrays belong to somebody (an arena, a chunk decoder's
- * scratch): functions that produce one say where. Rules (bucket boundaries, compaction, counter resets, reconciling zero buckets, and
- * arithmetic order) are Prometheus's model/histogram of 3.14. Pure; thread-safe. */
+ * One struct for both kinds. Counts of an integer histogram are stored as on the wire: deltas to
+ * the previous bucket; a float histogram holds absolute counts. A histogram is a value whose arrays
+ * belong to somebody (an arena, a chunk decoder's scratch): functions that produce one say where.
+ * Rules (bucket boundaries, compaction, counter resets, reconciling zero buckets, and arithmetic
+ * order) are Prometheus's model/histogram of 3.14. Pure; thread-safe. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"

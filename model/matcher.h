@@ -1,7 +1,8 @@
 /* model/matcher.h: one condition on one label: =, !=, =~, !~.
  *
- * A label that a series lacks has the value "". Immutable once made; names and values are borrowed from the
- * arena it was made in, the compiled expression is owned and released by matcher_fini(). Any number of threads may match. */
+ * A label that a series lacks has the value "". Immutable once made; names and values are borrowed
+ * from the arena it was made in, the compiled expression is owned and released by matcher_fini().
+ * Any number of threads may match. */
 #pragma once
 #include "base/arena.h"
 #include "base/error.h"
@@ -15,10 +16,10 @@ struct matcher {
     struct regex *re;       /* owned; NULL for MATCH_EQ and MATCH_NE */
 };
 
-/* Copies name and value into the arena and compiles the expression. ERR_INVALID when it does not compile.
- * An expression that is a plain literal keeps its type (it is printed back as written). */
-MUST_CHECK bool matcher_init(struct matcher *m, enum match_type type, struct str name, struct str value,
-                             struct arena *arena, struct error *err);
+/* Copies name and value into the arena and compiles the expression. ERR_INVALID when it does not
+ * compile. An expression that is a plain literal keeps its type (it is printed back as written). */
+MUST_CHECK bool matcher_init(struct matcher *m, enum match_type type, struct str name,
+                             struct str value, struct arena *arena, struct error *err);
 void matcher_fini(struct matcher *m);
 
 bool matcher_matches(const struct matcher *m, struct str value);
@@ -30,5 +31,6 @@ matcher_matches_empty(const struct matcher *m)
 
 /* "=", "!=", "=~", "!~" */
 const char *match_type_text(enum match_type type);
-/* Appends name, operator, quoted value, as Prometheus prints a matcher: job="node", or "utf8 name"="x". */
+/* Appends name, operator, quoted value, as Prometheus prints a matcher: job="node", or "utf8
+ * name"="x". */
 void matcher_print(const struct matcher *m, struct buf *out);

@@ -1,4 +1,5 @@
-/* model/metadata.h: what an exposition says of a metric family: type, help, unit; and exemplars. Borrowed strings. */
+/* model/metadata.h: what an exposition says of a metric family: type, help, unit; and exemplars.
+ * Borrowed strings. */
 #pragma once
 #include "base/str.h"
 #include "model/labels.h"

@@ -33,9 +33,10 @@ is_stale(double v)
     return double_bits(v) == STALE_NAN_BITS;
 }
 
-/* Samples of one series in time order, unique times, stale markers included. Arrays are malloc'ed, grow, and are reused from series to
- * series: embedded by the reader's owner, one thread at a time. h is NULL while no histogram was met; else h[i] is NULL for a
- * float and v[i] is undefined for a histogram. Histograms live in `arena`, which sample_buf_reset() rewinds. */
+/* Samples of one series in time order, unique times, stale markers included. Arrays are malloc'ed,
+ * grow, and are reused from series to series: embedded by the reader's owner, one thread at a time.
+ * h is NULL while no histogram was met; else h[i] is NULL for a float and v[i] is undefined for a
+ * histogram. Histograms live in `arena`, which sample_buf_reset() rewinds. */
 struct sample_buf {
     int64_t *t_ms;
     double *v;

@@ -1,14 +1,16 @@
-/* model/symbol.h: the symbol table: every label name and value once, under a 32-bit id, reference-counted.
+/* model/symbol.h: the symbol table: every label name and value once, under a 32-bit id,
+ * reference-counted.
  *
- * One table per database, shared by the head, opened blocks and queries, so that equal ids mean equal strings and matching, grouping and
- * joining compare integers. Ids are reused after their last reference goes; who holds an id holds a reference (a series
- * holds one per pair; a query pins the series it reads). Internally locked by shard; symbol_text() takes no lock: text never moves while
- * referenced. Memory per symbol: the bytes of the string plus 24 or less. */
+ * One table per database, shared by the head, opened blocks and queries, so that equal ids mean
+ * equal strings and matching, grouping and joining compare integers. Ids are reused after their
+ * last reference goes; who holds an id holds a reference (a series holds one per pair; a query pins
+ * the series it reads). Internally locked by shard; symbol_text() takes no lock: text never moves
+ * while referenced. Memory per symbol: the bytes of the string plus 24 or less. */
 #pragma once
 #include "base/str.h"
 
 typedef uint32_t symbol_id;
-#define SYMBOL_NONE 0u /* never a symbol; the empty string is SYMBOL_EMPTY */
+#define SYMBOL_NONE  0u /* never a symbol; the empty string is SYMBOL_EMPTY */
 #define SYMBOL_EMPTY 1u
 
 struct symbols;
