@@ -5,39 +5,9 @@
  * parts these are, and that the parameter of an aggregation is not looked at, are Prometheus's,
  * since they decide what is counted and what "@ start()" means. Distinct selectors are chosen once,
  * whatever their offsets and ranges. */
-#include "promql/exec_priv.h"
-
-#include "promql/expr_same.h"
-
-#include <inttypes.h>
+#include "promql/plan_priv.h"
 
 #include "base/mem.h"
-
-/* Where in the tree the builder stands. */
-struct place {
-    struct frame *frame;
-    int64_t offset_ms, range_ms; /* of the subqueries around */
-    bool at_set;
-    int64_t at_ms; /* of the innermost subquery with "@" */
-    bool plain; /* inside an aggregation's parameter: nothing is taken as independent of the step */
-    const char *func; /* the function or aggregation next above, for hints */
-    const struct aggregate_expr *by;
-    int64_t hint_step_ms;
-    bool stats;   /* somewhere above only count and sum of histograms are read */
-    bool buckets; /* somewhere above buckets are needed: that wins */
-};
-
-/* A part of the query that was built already, in case it occurs again. */
-struct shared_part {
-    const struct expr *e;
-    const struct frame *frame;
-    struct node *node;
-    bool plain, stats_only;
-};
-
-enum {
-    SHARED_PARTS_MAX = 64
-}; /* longer queries are machine-made; comparing all pairs would be slow */
 
 static bool
 build(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err);
@@ -65,100 +35,6 @@ ranked(struct eval *ev, struct node *n)
 {
     n->rank = ev->ranks_nr++;
     return n;
-}
-
-/* ---- what does not depend on the step ---- */
-
-struct invariance {
-    bool whole; /* the value is the same at every step */
-    bool wrap;  /* and evaluating it once is worth a node */
-};
-
-static bool
-has_at(const struct time_shift *s, bool plain)
-{
-    return s->at == AT_TIME || (!plain && s->at != AT_NONE);
-}
-
-static bool
-depends_on_time(enum function_id fn)
-{
-    switch (fn) {
-    case FN_DAYS_IN_MONTH:
-    case FN_DAY_OF_MONTH:
-    case FN_DAY_OF_WEEK:
-    case FN_DAY_OF_YEAR:
-    case FN_HOUR:
-    case FN_MINUTE:
-    case FN_MONTH:
-    case FN_YEAR:
-    case FN_PREDICT_LINEAR:
-    case FN_TIME:
-    case FN_TIMESTAMP:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool
-is_query_constant(const struct expr *e)
-{
-    if (e->kind != EXPR_CALL)
-        return false;
-    enum function_id fn = e->call.fn->id;
-    return fn == FN_START || fn == FN_END || fn == FN_RANGE || fn == FN_STEP;
-}
-
-static struct invariance invariance_of(struct expr *e);
-
-static struct invariance
-invariance_of_call(struct expr *e)
-{
-    bool whole = !depends_on_time(e->call.fn->id);
-    bool timestamps = e->call.fn->id == FN_TIMESTAMP;
-
-    if (is_query_constant(e))
-        return (struct invariance){ true, false };
-    for (size_t i = 0; i < e->call.args_nr; i++) {
-        struct expr *arg = expr_unwrapped(e->call.args[i]);
-        bool same = invariance_of(arg).whole;
-
-        whole &= same;
-        timestamps &= same && arg->kind == EXPR_SELECTOR;
-    }
-    return (struct invariance){ whole || timestamps, whole || timestamps };
-}
-
-static struct invariance
-invariance_of(struct expr *e)
-{
-    bool both;
-
-    switch (e->kind) {
-    case EXPR_SELECTOR:
-        both = has_at(&e->selector.shift, false);
-        return (struct invariance){ both, both };
-    case EXPR_AGGREGATE:
-        return invariance_of(expr_unwrapped(e->aggregate.inner));
-    case EXPR_BINARY:
-        both = invariance_of(e->binary.lhs).whole && invariance_of(e->binary.rhs).whole;
-        return (struct invariance){ both, both };
-    case EXPR_CALL:
-        return invariance_of_call(e);
-    case EXPR_MATRIX:
-        return (struct invariance){ invariance_of(e->matrix.selector).whole, false };
-    case EXPR_SUBQUERY:
-        return (struct invariance){ has_at(&e->subquery.shift, false), false };
-    case EXPR_PAREN:
-        return invariance_of(e->paren.inner);
-    case EXPR_UNARY:
-        return invariance_of(e->unary.inner);
-    case EXPR_STEP_INVARIANT:
-        return invariance_of(e->step_invariant.inner);
-    default:
-        return (struct invariance){ true, false };
-    }
 }
 
 static struct frame *
@@ -192,104 +68,9 @@ static bool
 build_child(struct eval *ev, struct place p, struct expr *e, bool wrap, struct node **out,
             struct error *err)
 {
-    if (wrap && !p.plain && invariance_of(e).wrap)
+    if (wrap && !p.plain && plan_invariance(e).wrap)
         return build_once(ev, p, e, out, err);
     return build(ev, p, e, out, err);
-}
-
-/* ---- selectors ---- */
-
-static int64_t
-at_of(const struct eval *ev, const struct time_shift *s)
-{
-    return s->at == AT_START ? ev->start_ms
-           : s->at == AT_END ? ev->end_ms
-                             : MAX(MIN(s->at_ms, ENGINE_FAR_MS), -ENGINE_FAR_MS);
-}
-
-/* What to take from a step's time. With "@" the steps count from the frame's first. */
-static int64_t
-shift_of(const struct eval *ev, const struct place *p, const struct time_shift *s)
-{
-    if (!has_at(s, p->plain))
-        return s->offset_ms;
-    return s->offset_ms + p->frame->grid.start_ms - at_of(ev, s);
-}
-
-static bool
-matchers_eq(const struct selection *s, const struct selector_expr *sel)
-{
-    if (s->matchers_nr != sel->matchers_nr)
-        return false;
-    for (size_t i = 0; i < s->matchers_nr; i++) {
-        const struct matcher *a = &s->matchers[i], *b = &sel->matchers[i];
-        if (a->type != b->type || !str_eq(a->name, b->name) || !str_eq(a->value, b->value))
-            return false;
-    }
-    return true;
-}
-
-static void
-hint_function(const struct place *p, struct select_hints *h)
-{
-    h->func = p->func == NULL ? STR_NONE : str_c(p->func);
-    if (p->by != NULL) {
-        h->grouping = p->by->grouping;
-        h->grouping_nr = p->by->grouping_nr;
-        h->by = !p->by->without;
-    }
-}
-
-static uint32_t
-selection_of(struct eval *ev, const struct place *p, const struct selector_expr *sel,
-             int64_t min_ms, int64_t max_ms, int64_t range_ms)
-{
-    for (size_t i = 0; i < ev->selections_nr; i++) {
-        struct selection *s = &ev->selections[i];
-        if (s->late || !matchers_eq(s, sel))
-            continue;
-        s->min_ms = MIN(s->min_ms, min_ms);
-        s->max_ms = MAX(s->max_ms, max_ms);
-        s->hints.func = STR_NONE; /* used in several ways */
-        s->hints.range_ms = 0;
-        s->hints.grouping_nr = 0;
-        return (uint32_t)i;
-    }
-    MEM_GROW(ev->selections, ev->selections_nr + 1, &ev->selections_cap);
-    struct selection *s = &ev->selections[ev->selections_nr];
-    *s = (struct selection){ .matchers = sel->matchers,
-                             .matchers_nr = sel->matchers_nr,
-                             .min_ms = min_ms,
-                             .max_ms = max_ms };
-    s->hints.step_ms = p->hint_step_ms;
-    s->hints.range_ms = range_ms;
-    hint_function(p, &s->hints);
-    return (uint32_t)ev->selections_nr++;
-}
-
-/* The span of time a selector may look at, as Prometheus opens its querier. range_ms 0: an instant
- * vector. */
-static uint32_t
-select_for(struct eval *ev, const struct place *p, const struct selector_expr *sel,
-           int64_t range_ms)
-{
-    int64_t min_ms = p->at_set ? p->at_ms : ev->start_ms,
-            max_ms = p->at_set ? p->at_ms : ev->end_ms;
-    int64_t lookback_ms = ev->lookback_ms;
-
-    if (has_at(&sel->shift, p->plain)) {
-        min_ms = max_ms = at_of(ev, &sel->shift);
-    } else {
-        min_ms -= p->offset_ms + p->range_ms;
-        max_ms -= p->offset_ms;
-    }
-    min_ms -= range_ms == 0                    ? lookback_ms
-              : sel->anchored || sel->smoothed ? range_ms + lookback_ms
-                                               : range_ms;
-    if (sel->smoothed)
-        max_ms += lookback_ms;
-    return selection_of(ev, p, sel, min_ms + 1 - sel->shift.offset_ms,
-                        max_ms - sel->shift.offset_ms, range_ms);
 }
 
 static bool
@@ -299,9 +80,9 @@ build_selector(struct eval *ev, struct place p, struct expr *e, bool timestamps,
 
     n->base.type = VALUE_VECTOR;
     n->sel = &e->selector;
-    n->offset_ms = shift_of(ev, &p, &e->selector.shift);
-    n->fixed = has_at(&e->selector.shift, p.plain);
-    n->selection = select_for(ev, &p, &e->selector, 0);
+    n->offset_ms = plan_shift(ev, &p, &e->selector.shift);
+    n->fixed = plan_has_at(&e->selector.shift, p.plain);
+    n->selection = plan_select(ev, &p, &e->selector, 0);
     n->timestamps = timestamps;
     n->stats_only = p.stats && !p.buckets;
     if (timestamps && n->fixed) /* timestamp(x @ t offset o) looks at t, not at t - o */
@@ -339,7 +120,7 @@ build_inner(struct eval *ev, struct place p, struct expr *e, int64_t offset_ms, 
             struct error *err)
 {
     const struct subquery_expr *s = &e->subquery;
-    bool at = has_at(&s->shift, p.plain), once = !p.plain && invariance_of(s->inner).whole;
+    bool at = plan_has_at(&s->shift, p.plain), once = !p.plain && plan_invariance(s->inner).whole;
 
     p.buckets = true; /* resets cannot be told without them */
     bool reads = p.frame->grid.nr > 1 || p.frame->reads;
@@ -350,7 +131,7 @@ build_inner(struct eval *ev, struct place p, struct expr *e, int64_t offset_ms, 
     p.offset_ms = (at ? 0 : p.offset_ms) + s->shift.offset_ms;
     p.range_ms = (at ? 0 : p.range_ms) + s->range_ms;
     p.at_set |= at;
-    p.at_ms = at ? at_of(ev, &s->shift) : p.at_ms;
+    p.at_ms = at ? plan_at(ev, &s->shift) : p.at_ms;
     p.hint_step_ms = p.frame->grid.step_ms;
     return once ? build_once(ev, p, s->inner, out, err) : build(ev, p, s->inner, out, err);
 }
@@ -362,26 +143,20 @@ range_source(struct eval *ev, struct place p, struct expr *arg, struct range_nod
     const struct selector_expr *sel;
 
     if (arg->kind == EXPR_SUBQUERY) {
-        n->fixed = has_at(&arg->subquery.shift, p.plain);
-        n->offset_ms = shift_of(ev, &p, &arg->subquery.shift);
+        n->fixed = plan_has_at(&arg->subquery.shift, p.plain);
+        n->offset_ms = plan_shift(ev, &p, &arg->subquery.shift);
         n->range_ms = arg->subquery.range_ms;
         n->written_offset_ms = n->raw ? 0 : arg->subquery.shift.offset_ms;
         return build_inner(ev, p, arg, n->offset_ms, &n->inner, err);
     }
     sel = &arg->matrix.selector->selector;
     n->sel = sel;
-    n->fixed = has_at(&sel->shift, p.plain);
-    n->offset_ms = shift_of(ev, &p, &sel->shift);
+    n->fixed = plan_has_at(&sel->shift, p.plain);
+    n->offset_ms = plan_shift(ev, &p, &sel->shift);
     n->range_ms = arg->matrix.range_ms;
-    n->selection = select_for(ev, &p, sel, n->range_ms);
+    n->selection = plan_select(ev, &p, sel, n->range_ms);
     n->stats_only = p.stats && !p.buckets;
     return true;
-}
-
-static bool
-is_range(const struct expr *e)
-{
-    return e->kind == EXPR_MATRIX || e->kind == EXPR_SUBQUERY;
 }
 
 /* A function over a range vector. The samples of a subquery come last in args, after it has been
@@ -400,12 +175,12 @@ build_range(struct eval *ev, struct place p, struct expr *e, bool wrap, struct n
     n->arg_pos = first->kind == EXPR_SUBQUERY ? (struct pos_range){ 0, 0 } : first->pos;
     for (size_t i = 0; i < call->args_nr; i++) {
         struct expr *arg = expr_unwrapped(call->args[i]);
-        if (is_range(arg) && !range_source(ev, p, arg, n, err))
+        if (plan_is_range(arg) && !range_source(ev, p, arg, n, err))
             return false;
     }
     for (size_t i = 0; i < call->args_nr; i++) {
         struct expr *arg = expr_unwrapped(call->args[i]);
-        if (!is_range(arg) && !build_child(ev, p, arg, wrap, &n->base.args[scalars_nr++], err))
+        if (!plan_is_range(arg) && !build_child(ev, p, arg, wrap, &n->base.args[scalars_nr++], err))
             return false;
     }
     n->base.args[scalars_nr] = n->inner;
@@ -552,8 +327,8 @@ add_shift(const struct eval *ev, const struct time_shift *s, bool plain, struct 
     if (m->at_set)
         return;
     m->offset_ms += s->offset_ms;
-    m->at_set = has_at(s, plain);
-    m->at_ms = at_of(ev, s);
+    m->at_set = plan_has_at(s, plain);
+    m->at_ms = plan_at(ev, s);
 }
 
 static void
@@ -639,15 +414,15 @@ static bool
 build_call(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
 {
     const struct call_expr *call = &e->call;
-    bool wrap = !invariance_of(e).whole;
+    bool wrap = !plan_invariance(e).whole;
 
-    if (is_query_constant(e))
+    if (plan_is_constant(e))
         return build_number(ev, p, e, query_constant(ev, call->fn->id), out);
     p.func = call->fn->name;
     p.by = NULL;
     note_buckets(&p, call->fn->id);
     for (size_t i = 0; i < call->args_nr; i++)
-        if (is_range(expr_unwrapped(call->args[i])))
+        if (plan_is_range(expr_unwrapped(call->args[i])))
             return call->fn->id == FN_ABSENT_OVER_TIME
                        ? build_absent_range(ev, p, e, wrap, out, err)
                        : build_range(ev, p, e, wrap, out, err);
@@ -679,7 +454,7 @@ build_binary(struct eval *ev, struct place p, struct expr *e, struct node **out,
 {
     const struct binary_expr *b = &e->binary;
     struct binary_node *n = NODE_NEW(ev, struct binary_node, binary_ops(b), p.frame, e, 2);
-    bool wrap = !invariance_of(e).whole;
+    bool wrap = !plan_invariance(e).whole;
 
     n->expr = b;
     n->op = b->op;
@@ -744,7 +519,7 @@ build_aggregate(struct eval *ev, struct place p, struct expr *e, struct node **o
     plain.plain = true;
     if (param != NULL && param->type != VALUE_STRING) {
         n->param_pos = param->pos;
-        n->param_constant = param->kind == EXPR_NUMBER || is_query_constant(param);
+        n->param_constant = param->kind == EXPR_NUMBER || plan_is_constant(param);
         n->base.args_nr = 2;
         if (!build(ev, plain, param, &n->base.args[1], err))
             return false;
@@ -797,62 +572,12 @@ build_kind(struct eval *ev, struct place p, struct expr *e, struct node **out, s
     }
 }
 
-/* ---- parts that occur more than once ---- */
-
-/* A part worth evaluating once: it reads many samples for each point. */
-static bool
-worth_sharing(const struct expr *e)
-{
-    if (e->kind == EXPR_AGGREGATE)
-        return true;
-    for (size_t i = 0; e->kind == EXPR_CALL && i < e->call.args_nr; i++)
-        if (is_range(expr_unwrapped(e->call.args[i])))
-            return true;
-    return false;
-}
-
-static bool
-same_place(const struct shared_part *a, const struct place *p)
-{
-    const struct step_grid *x = &a->frame->grid, *y = &p->frame->grid;
-
-    return x->start_ms == y->start_ms && x->step_ms == y->step_ms && x->nr == y->nr &&
-           a->frame->instant == p->frame->instant && a->plain == p->plain &&
-           a->stats_only == (p->stats && !p->buckets);
-}
-
-/* The later of two equal parts is evaluated, since annotations show the later position; the earlier
- * one becomes its alias. */
-static void
-share_part(struct eval *ev, const struct place *p, const struct expr *e, struct node *n)
-{
-    if (!worth_sharing(e) || ev->parts_nr == SHARED_PARTS_MAX)
-        return;
-    for (size_t i = 0; i < ev->parts_nr; i++) {
-        struct shared_part *part = &ev->parts[i];
-
-        if (!same_place(part, p) || !expr_same(part->e, e))
-            continue;
-        part->node->ops = &alias_ops;
-        part->node->args = ARENA_NEW_ARRAY(ev->arena, struct node *, 1);
-        part->node->args[0] = n;
-        part->node->args_nr = 1;
-        part->node = n;
-        part->e = e;
-        n->uses++;
-        return;
-    }
-    MEM_GROW(ev->parts, ev->parts_nr + 1, &ev->parts_cap);
-    ev->parts[ev->parts_nr++] =
-        (struct shared_part){ e, p->frame, n, p->plain, p->stats && !p->buckets };
-}
-
 static bool
 build(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
 {
     if (!build_kind(ev, p, e, out, err))
         return false;
-    share_part(ev, &p, e, *out);
+    plan_share(ev, &p, e, *out);
     return true;
 }
 
@@ -873,73 +598,4 @@ plan_build(struct eval *ev, struct expr *e, struct node **root, struct error *er
         *root = ranked(ev, n);
     }
     return true;
-}
-
-/* ---- cost ---- */
-
-enum {
-    FOLD_BYTES = 28,  /* sum, compensation, count, result */
-    COLUMN_BYTES = 9, /* value and presence */
-    HEAP_BYTES = 24
-};
-
-/* At most so many series, and what is held to make them. */
-struct cost {
-    uint64_t series_nr, bytes;
-};
-
-static struct cost cost_of(const struct eval *ev, const struct node *n);
-
-static struct cost
-cost_of_children(const struct eval *ev, const struct node *n)
-{
-    struct cost sum = { 0, 0 };
-
-    for (uint32_t i = 0; i < n->args_nr; i++) {
-        struct cost c = cost_of(ev, n->args[i]);
-
-        sum.bytes += c.bytes;
-        sum.series_nr =
-            n->ops == &set_ops ? sum.series_nr + c.series_nr : MAX(sum.series_nr, c.series_nr);
-    }
-    return sum;
-}
-
-static uint64_t
-selected(const struct eval *ev, uint32_t selection)
-{
-    const struct series_set *set = ev->selections[selection].set;
-
-    return set == NULL ? 0 : set->nr;
-}
-
-static struct cost
-cost_of(const struct eval *ev, const struct node *n)
-{
-    struct cost c = cost_of_children(ev, n);
-    uint64_t steps = node_steps(n);
-
-    if (n->ops == &select_ops)
-        c.series_nr = selected(ev, ((const struct select_node *)n)->selection);
-    else if (n->ops == &range_ops && ((const struct range_node *)n)->inner == NULL)
-        c.series_nr = selected(ev, ((const struct range_node *)n)->selection);
-    if (n->ops == &fold_ops) {
-        const struct aggregate_expr *a = ((const struct aggregate_node *)n)->expr;
-
-        c.series_nr =
-            a->grouping_nr == 0 && !a->without ? MIN(c.series_nr, (uint64_t)1) : c.series_nr;
-        c.bytes += c.series_nr * steps * FOLD_BYTES;
-    } else if (n->ops == &topk_ops) {
-        c.bytes += c.series_nr * steps * HEAP_BYTES;
-    } else if (n->ops == &join_ops || n->ops == &set_ops || n->ops == &quantile_ops ||
-               n->ops == &count_values_ops || n->ops == &alias_ops) {
-        c.bytes += c.series_nr * steps * COLUMN_BYTES;
-    }
-    return c;
-}
-
-uint64_t
-plan_bytes(const struct eval *ev, const struct node *root)
-{
-    return cost_of(ev, root).bytes;
 }

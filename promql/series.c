@@ -135,6 +135,8 @@ series_nameless(struct eval *ev, struct series s)
 {
     uint32_t front = 0, rest = 0;
 
+    if (s.nr == 0)
+        return s;
     while (front < s.nr && reserved(ev, s.pairs[front].name))
         front++;
     for (uint32_t i = front; i < s.nr; i++)
