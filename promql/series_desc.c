@@ -73,7 +73,7 @@ parse_signed(struct parser *p, double *v)
     if (!parse_is_number(parse_peek(p)))
         return false;
     struct token t = parse_take(p);
-    *v = parse_number(p, &t);
+    *v = parse_number_literal(p, &t);
     if (negative)
         *v = -*v;
     return true;
@@ -105,7 +105,7 @@ parse_stale_or_number(struct parser *p, double *v)
         return parse_signed(p, v);
     struct token t = parse_take(p);
     if (!str_is(t.text, "stale"))
-        parse_unexpected(p, "series values", "number or \"stale\"");
+        parse_unexpected_item(p, "series values", "number or \"stale\"");
     *v = double_of_bits(STALE_NAN_BITS);
     return true;
 }
@@ -214,12 +214,12 @@ parse_values(struct values *vs)
     struct parser *p = vs->p;
 
     if (parse_peek(p)->type != TOKEN_SPACE && p->token.type != TOKEN_EOF) {
-        parse_unexpected(p, "series values", "");
+        parse_unexpected_item(p, "series values", "");
         return false;
     }
     while (parse_accept(p, TOKEN_SPACE)) {
         if (!parse_item(vs)) {
-            parse_unexpected(p, "series values", "");
+            parse_unexpected_item(p, "series values", "");
             return false;
         }
         if (p->told)
@@ -233,7 +233,7 @@ static bool
 parse_label(struct parser *p, struct labels_builder *b)
 {
     if (parse_peek(p)->type != TOKEN_IDENTIFIER && p->token.type != TOKEN_STRING) {
-        parse_unexpected(p, "label set", "identifier or \"}\"");
+        parse_unexpected_item(p, "label set", "identifier or \"}\"");
         return false;
     }
     struct token t = parse_take(p);
@@ -243,11 +243,11 @@ parse_label(struct parser *p, struct labels_builder *b)
         if (quoted)
             labels_builder_set(b, LABEL_NAME, name);
         else
-            parse_unexpected(p, "label set", "\"=\"");
+            parse_unexpected_item(p, "label set", "\"=\"");
         return quoted;
     }
     if (parse_peek(p)->type != TOKEN_STRING) {
-        parse_unexpected(p, "label set", "string");
+        parse_unexpected_item(p, "label set", "string");
         return false;
     }
     struct token value = parse_take(p);
@@ -264,7 +264,7 @@ parse_label_set(struct parser *p, struct labels_builder *b)
         if (!parse_label(p, b))
             return false;
         if (!parse_accept(p, TOKEN_COMMA) && parse_peek(p)->type != TOKEN_RIGHT_BRACE) {
-            parse_unexpected(p, "label set", "\",\" or \"}\"");
+            parse_unexpected_item(p, "label set", "\",\" or \"}\"");
             return false;
         }
     }
@@ -291,7 +291,7 @@ parse_description(struct parser *p, struct values *vs, struct labels_builder *b)
     if (!parse_metric(p, b) || !parse_values(vs))
         return;
     if (parse_peek(p)->type != TOKEN_EOF && !p->told)
-        parse_unexpected(p, "", "");
+        parse_unexpected_item(p, "", "");
 }
 
 bool

@@ -91,7 +91,7 @@ parse_double(struct parser *p, double *v)
     if (!parse_is_number(parse_peek(p)))
         return false;
     struct token t = parse_take(p);
-    *v = parse_number(p, &t);
+    *v = parse_number_literal(p, &t);
     if (negative)
         *v = -*v;
     return true;
@@ -194,7 +194,7 @@ parse_hist_items(struct parser *p, struct literal *lit)
         if (spaced && parse_accept(p, TOKEN_CLOSE_HIST))
             return true;
         if (!spaced || !parse_hist_item(p, lit)) {
-            parse_unexpected(p, place, expected);
+            parse_unexpected_item(p, place, expected);
             return false;
         }
     }
