@@ -43,7 +43,7 @@ rule_group_new(const struct rules_options *options, struct rules_metrics *metric
     lock_init(&g->lock, LOCK_GROUP, "rule group");
     struct str path = source->path;
     g->file = source;
-    source->refs++;
+    atomic_fetch_add(&source->refs, 1);
     g->name = config->name;
     g->path = path;
     g->interval_ns = (config->interval_ms != 0 ? config->interval_ms : interval_ms) * NS_PER_MS;
@@ -66,16 +66,27 @@ rule_group_new(const struct rules_options *options, struct rules_metrics *metric
         }
         g->rules_nr++;
     }
-    rule_group_metrics_init(&g->metrics, metrics, str_c(g->key));
+    return g;
+}
+
+void
+rule_group_show(struct rule_group *g)
+{
+    rule_group_metrics_init(&g->metrics, g->families, str_c(g->key));
     metric_set_if(g->metrics.rules, (double)g->rules_nr);
     metric_set_if(g->metrics.interval, seconds(g->interval_ns));
-    return g;
+}
+
+int64_t
+rule_group_offset_ms(const struct rule_group *g, int64_t global_ms)
+{
+    return g->query_offset_given ? g->query_offset_ms : global_ms;
 }
 
 void
 rule_source_unref(struct rule_source *source)
 {
-    if (source == NULL || --source->refs != 0)
+    if (source == NULL || atomic_fetch_sub(&source->refs, 1) != 1)
         return;
     rule_file_free(source->file);
     mem_free((void *)(uintptr_t)source->path.p);
@@ -319,8 +330,9 @@ write_samples(struct rule_group *g, struct rule *r, const struct rule_context *c
     if (!append_commit(app, err))
         return false;
     series_forget(r, gone, gone_nr);
+    /* Shown, but as in Prometheus not a failed evaluation. */
     if (refused.out_of_order + refused.too_old + refused.duplicate + refused.other != 0)
-        return error_set(err, ERR_CONFLICT, "%s", append_outcome_text(refused.last));
+        error_set(err, ERR_CONFLICT, "%s", append_outcome_text(refused.last));
     return true;
 }
 
@@ -373,7 +385,7 @@ rule_publish(struct rule_group *g, struct rule *r, bool ok, const struct error *
         metric_histogram_observe(g->families->rule_duration_histogram, seconds(took_ns));
     }
     lock_take(&g->lock);
-    r->health = ok ? "ok" : "err";
+    r->health = ok && err->kind == ERR_NONE ? "ok" : "err";
     error_copy(&r->last_error, err);
     r->evaluation_ns = took_ns;
     r->last_evaluation_ns = wall_ns;
@@ -447,7 +459,7 @@ rule_group_evaluate(struct rule_group *g, const struct rules_options *options,
         .external_url = external_url,
         .arena = &arena,
         .ts_ns = slot_ns,
-        .query_offset_ms = g->query_offset_given ? g->query_offset_ms : query_offset_ms,
+        .query_offset_ms = rule_group_offset_ms(g, query_offset_ms),
         .limit = g->limit,
         .canceled = canceled,
     };
@@ -500,13 +512,9 @@ rule_group_restore(struct rule_group *g, const struct rules_options *options, in
                                .ts_ns = now_ns,
                                .limit = g->limit,
                                .canceled = canceled };
-    for (size_t i = 0; q != NULL && i < g->rules_nr; i++) {
-        if (!g->rules[i]->is_alert)
-            continue;
-        lock_take(&g->lock);
-        alerting_restore(g->rules[i], &cx, q);
-        lock_release(&g->lock);
-    }
+    for (size_t i = 0; i < g->rules_nr; i++)
+        if (g->rules[i]->is_alert)
+            alerting_restore(g->rules[i], &cx, q, &g->lock);
     querier_close(q);
     arena_fini(&arena);
     error_clear(&err);

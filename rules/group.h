@@ -35,13 +35,15 @@ struct rule_group {
     int64_t due_mono_ns; /* when the next one is due */
     unsigned evaluations_nr;
     bool running, should_restore;
+    bool leaving; /* a reload replaces or removes it: not to be started again */
 };
 
-/* A loaded rule file, kept as long as a group of it lives. Under the manager's lock. */
+/* A loaded rule file, kept as long as a group of it lives. Groups end on the thread that reloads
+ * and, when they leave, on the scheduler's. */
 struct rule_source {
     struct rule_file *file;
     struct str path; /* owned */
-    unsigned refs;
+    _Atomic unsigned refs;
 };
 
 void rule_source_unref(struct rule_source *source);
@@ -55,6 +57,11 @@ rule_group_new(const struct rules_options *options, struct rules_metrics *metric
                struct rule_source *source, const struct rule_group_config *config,
                int64_t interval_ms, bool restored, struct error *err);
 void rule_group_free(struct rule_group *g);
+
+/* Makes its metrics visible: it is in charge from now on. */
+void rule_group_show(struct rule_group *g);
+/* How far back it asks and writes: its own key or the global one. */
+int64_t rule_group_offset_ms(const struct rule_group *g, int64_t global_ms);
 
 bool rule_group_equal(const struct rule_group *a, const struct rule_group *b);
 /* Moves state from the same group of before a reload: rules with equal names and labels keep alerts

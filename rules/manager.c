@@ -6,7 +6,8 @@
  * machine's clock costs at most one interval and never stops a group. A group that is still running
  * when its next slot comes misses that slot, counted.
  *
- * A reload waits for the groups that it replaces, moves their state and lets the others run on.
+ * A reload waits for the groups that it replaces or removes, moves their state and lets the others
+ * run on, also while it waits.
  * Lock order: the manager's, then a group's; neither is held while a group evaluates. */
 #include "rules/manager.h"
 
@@ -15,6 +16,35 @@
 #define NS_PER_MS    INT64_C(1000000)
 /* The longest sleep, so that a clock that was set is noticed. */
 #define SLEEP_MS_MAX 1000
+
+static struct rules_surroundings *
+surroundings_new(const struct rules_settings *settings)
+{
+    struct rules_surroundings *s = MEM_NEW(struct rules_surroundings);
+
+    atomic_init(&s->refs, 1);
+    arena_init(&s->arena, SIZE_MAX);
+    s->external_labels = labels_copy(&s->arena, settings->external_labels);
+    s->external_url = arena_str(&s->arena, settings->external_url);
+    s->query_offset_ms = settings->query_offset_ms;
+    return s;
+}
+
+static struct rules_surroundings *
+surroundings_ref(struct rules_surroundings *s)
+{
+    atomic_fetch_add(&s->refs, 1);
+    return s;
+}
+
+static void
+surroundings_unref(struct rules_surroundings *s)
+{
+    if (atomic_fetch_sub(&s->refs, 1) != 1)
+        return;
+    arena_fini(&s->arena);
+    mem_free(s);
+}
 
 struct rules_manager *
 rules_manager_new(const struct rules_options *options)
@@ -26,8 +56,7 @@ rules_manager_new(const struct rules_options *options)
     lock_init(&m->lock, LOCK_MANAGER, "rules");
     cond_init(&m->changed);
     rules_metrics_init(&m->metrics, options->metrics);
-    m->settings = MEM_NEW(struct arena);
-    arena_init(m->settings, SIZE_MAX);
+    m->surroundings = surroundings_new(&(const struct rules_settings){ 0 });
     return m;
 }
 
@@ -91,6 +120,16 @@ load_file(struct rules_manager *m, const struct rules_settings *settings, struct
     return ok;
 }
 
+/* Two patterns may name the same file: its groups exist once. */
+static bool
+file_seen(const struct rules_settings *settings, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (str_eq(settings->files[j], settings->files[i]))
+            return true;
+    return false;
+}
+
 static int
 group_cmp(const void *a, const void *b)
 {
@@ -102,7 +141,7 @@ load_all(struct rules_manager *m, const struct rules_settings *settings, struct 
          struct error *err)
 {
     for (size_t i = 0; i < settings->files_nr; i++)
-        if (!load_file(m, settings, settings->files[i], out, err)) {
+        if (!file_seen(settings, i) && !load_file(m, settings, settings->files[i], out, err)) {
             loaded_free(out);
             return false;
         }
@@ -150,16 +189,43 @@ group_retire(struct rules_manager *m, struct rule_group *g)
     m->retired[m->retired_nr++] = (struct retired){
         .group = g,
         .due_mono_ns = clock_monotonic_ns(clock) + 2 * g->interval_ns,
-        .t_ms = clock_now_ms(clock),
+        .t_ms = clock_now_ms(clock) - rule_group_offset_ms(g, m->surroundings->query_offset_ms),
     };
 }
 
-/* Replaces what changed. The manager's lock is held; it is given up while running groups end. */
+/* The first evaluation is that of the next slot; the one before counts as done, so that a timer
+ * that comes early does not run it. */
+static void
+group_begin(struct rules_manager *m, struct rule_group *g)
+{
+    int64_t now_ns = clock_now_ns(m->options.clock);
+
+    g->slot_ns = rule_group_slot(g, now_ns);
+    g->due_mono_ns = clock_monotonic_ns(m->options.clock) + g->slot_ns + g->interval_ns - now_ns;
+    rule_group_show(g);
+}
+
+/* Tells changed and removed groups not to start again, then waits for those that run: the lock is
+ * given up meanwhile, and groups that stay go on. */
+static void
+groups_stop(struct rules_manager *m, const struct loaded *fresh)
+{
+    for (size_t i = 0; i < m->groups_nr; i++)
+        m->groups[i]->leaving = true;
+    for (size_t i = 0; i < fresh->nr; i++) {
+        struct rule_group *old = group_find(m, fresh->v[i]->key);
+        if (old != NULL && rule_group_equal(old, fresh->v[i]))
+            old->leaving = false;
+    }
+    for (size_t i = 0; i < m->groups_nr; i++)
+        if (m->groups[i]->leaving)
+            group_wait(m, m->groups[i]);
+}
+
+/* Replaces what changed. The manager's lock is held all the time, and what leaves has ended. */
 static void
 groups_replace(struct rules_manager *m, struct loaded *fresh)
 {
-    const struct clock *clock = m->options.clock;
-
     for (size_t i = 0; i < fresh->nr; i++) {
         struct rule_group *g = fresh->v[i], *old = group_find(m, g->key);
         if (old != NULL && rule_group_equal(old, g)) {
@@ -169,20 +235,16 @@ groups_replace(struct rules_manager *m, struct loaded *fresh)
             continue;
         }
         if (old != NULL) {
-            group_wait(m, old);
             group_forget(m, old);
             rule_group_take_state(g, old);
             rule_group_free(old);
         }
-        int64_t now_ns = clock_now_ns(clock);
-        g->due_mono_ns =
-            clock_monotonic_ns(clock) + rule_group_slot(g, now_ns) + g->interval_ns - now_ns;
+        group_begin(m, g);
     }
     for (size_t i = 0; i < m->groups_nr; i++) {
         struct rule_group *g = m->groups[i];
         if (g == NULL)
             continue;
-        group_wait(m, g);
         m->groups[i] = NULL;
         group_retire(m, g);
     }
@@ -200,19 +262,6 @@ any_running(const struct rules_manager *m)
     return false;
 }
 
-/* External labels and URL are read by running groups: they change when none runs. */
-static void
-settings_take(struct rules_manager *m, const struct rules_settings *settings)
-{
-    while (any_running(m))
-        cond_wait(&m->changed, &m->lock);
-    arena_fini(m->settings);
-    arena_init(m->settings, SIZE_MAX);
-    m->external_labels = labels_copy(m->settings, settings->external_labels);
-    m->external_url = arena_str(m->settings, settings->external_url);
-    m->query_offset_ms = settings->query_offset_ms;
-}
-
 bool
 rules_manager_apply(struct rules_manager *m, const struct rules_settings *settings,
                     struct error *err)
@@ -222,13 +271,14 @@ rules_manager_apply(struct rules_manager *m, const struct rules_settings *settin
     if (!load_all(m, settings, &fresh, err))
         return false;
     lock_take(&m->lock);
-    m->reloading = true;
-    settings_take(m, settings);
+    struct rules_surroundings *old = m->surroundings;
+    m->surroundings = surroundings_new(settings);
+    groups_stop(m, &fresh);
     groups_replace(m, &fresh);
     m->loaded = true;
-    m->reloading = false;
     cond_broadcast(&m->changed);
     lock_release(&m->lock);
+    surroundings_unref(old);
     return true;
 }
 
@@ -237,6 +287,7 @@ rules_manager_apply(struct rules_manager *m, const struct rules_settings *settin
 struct job {
     struct rules_manager *m;
     struct rule_group *g;
+    struct rules_surroundings *surroundings; /* a reference */
     int64_t slot_ns;
 };
 
@@ -247,7 +298,8 @@ job_run(void *arg)
     struct rules_manager *m = job->m;
     struct rule_group *g = job->g;
 
-    rule_group_evaluate(g, &m->options, m->external_labels, m->external_url, m->query_offset_ms,
+    rule_group_evaluate(g, &m->options, job->surroundings->external_labels,
+                        job->surroundings->external_url, job->surroundings->query_offset_ms,
                         job->slot_ns, &m->stopping);
     g->evaluations_nr++;
     /* Not after the first evaluation: what alerts depend on may not have been scraped or recorded
@@ -257,6 +309,7 @@ job_run(void *arg)
         g->should_restore = false;
     }
     lock_take(&m->lock);
+    surroundings_unref(job->surroundings); /* before the manager may be freed */
     g->running = false;
     cond_broadcast(&m->changed);
     lock_release(&m->lock);
@@ -274,15 +327,15 @@ group_due(struct rules_manager *m, struct rule_group *g, int64_t mono_ns, int64_
     g->due_mono_ns = mono_ns + (next_ns - now_ns);
     if (slot_ns == g->slot_ns)
         return NULL;
-    int64_t missed = g->slot_ns == 0 ? 0 : (slot_ns - g->slot_ns) / g->interval_ns - 1;
-    if (missed > 0) {
+    int64_t missed = (slot_ns - g->slot_ns) / g->interval_ns - 1;
+    if (missed > 0 && g->evaluations_nr != 0) {
         metric_add_if(g->metrics.missed, (double)missed);
         metric_add_if(g->metrics.iterations, (double)missed);
     }
     g->slot_ns = slot_ns;
     g->running = true;
     struct job *job = MEM_NEW(struct job);
-    *job = (struct job){ m, g, slot_ns };
+    *job = (struct job){ m, g, surroundings_ref(m->surroundings), slot_ns };
     return job;
 }
 
@@ -294,9 +347,9 @@ collect_due(struct rules_manager *m, struct job **jobs, size_t *jobs_nr)
     int64_t next_ns = INT64_MAX;
 
     *jobs_nr = 0;
-    for (size_t i = 0; i < m->groups_nr && !m->reloading; i++) {
+    for (size_t i = 0; i < m->groups_nr; i++) {
         struct rule_group *g = m->groups[i];
-        if (g == NULL || g->running)
+        if (g == NULL || g->running || g->leaving)
             continue;
         if (g->due_mono_ns <= mono_ns) {
             struct job *job = group_due(m, g, mono_ns, now_ns);
@@ -422,8 +475,7 @@ rules_manager_free(struct rules_manager *m)
         rule_group_free(m->retired[i].group);
     mem_free(m->groups);
     mem_free(m->retired);
-    arena_fini(m->settings);
-    mem_free(m->settings);
+    surroundings_unref(m->surroundings);
     cond_fini(&m->changed);
     lock_fini(&m->lock);
     mem_free(m);

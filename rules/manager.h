@@ -9,6 +9,16 @@ struct retired {
     int64_t t_ms;        /* the marker's time: that of the reload */
 };
 
+/* What a reload gives to all groups alike. Immutable; an evaluation keeps what it started with, so
+ * that a reload need not wait for the slow ones. */
+struct rules_surroundings {
+    _Atomic unsigned refs;
+    struct arena arena; /* holds the rest */
+    struct labels external_labels;
+    struct str external_url;
+    int64_t query_offset_ms;
+};
+
 struct rules_manager {
     struct rules_options options;
     struct rules_metrics metrics;
@@ -18,14 +28,9 @@ struct rules_manager {
     size_t groups_nr;
     struct retired *retired;
     size_t retired_nr, retired_cap;
-    struct arena *
-        settings; /* holds external_labels and external_url; replaced at reload when nothing runs */
-    struct labels external_labels;
-    struct str external_url;
-    int64_t query_offset_ms;
+    struct rules_surroundings *surroundings; /* a reference */
     bool loaded; /* rule files were applied once: later groups are not restored */
     bool started;
-    bool reloading; /* nothing new is started meanwhile */
     _Atomic bool stopping;
     pthread_t thread;
 };

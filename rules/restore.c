@@ -2,11 +2,15 @@
  * Prometheus's rule. An alert that was pending goes on where it stood, but is given at least the
  * grace period, so that the world can be scraped again before it fires; the time of the outage does
  * not count. */
+#include <math.h>
+
 #include "base/mem.h"
 #include "rules/rule.h"
 
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S  INT64_C(1000000000)
+/* Seconds whose nanoseconds surely fit into 64 bits, sums of two times included. */
+#define FAR_S     4e9
 
 static int64_t
 restored_active_at(const struct rule *r, const struct rule_context *cx, int64_t down_at_ns,
@@ -30,7 +34,7 @@ alert_labels_eq(const void *item, const void *key)
 
 static void
 restore_from_series(struct rule *r, const struct rule_context *cx, const struct series_set *set,
-                    uint32_t i, struct sample_buf *samples)
+                    uint32_t i, struct sample_buf *samples, struct lock *lock)
 {
     struct error err = { 0 };
     struct labels_builder b;
@@ -53,7 +57,13 @@ restore_from_series(struct rule *r, const struct rule_context *cx, const struct 
     if (!ok || samples->nr == 0 || is_stale(samples->v[last])) /* stale: it was not active */
         return;
     int64_t down_at_ns = samples->t_ms[last] / 1000 * NS_PER_S;
-    a->active_at_ns = restored_active_at(r, cx, down_at_ns, (int64_t)samples->v[last] * NS_PER_S);
+    double active_at_s = samples->v[last];
+    if (!(fabs(active_at_s) < FAR_S)) /* nothing that a rule wrote */
+        return;
+    int64_t active_at_ns = restored_active_at(r, cx, down_at_ns, (int64_t)active_at_s * NS_PER_S);
+    lock_take(lock);
+    a->active_at_ns = active_at_ns;
+    lock_release(lock);
 }
 
 static bool
@@ -81,7 +91,8 @@ select_for_state(const struct rule *r, const struct rule_context *cx, struct que
 }
 
 void
-alerting_restore(struct rule *r, const struct rule_context *cx, struct querier *q)
+alerting_restore(struct rule *r, const struct rule_context *cx, struct querier *q,
+                 struct lock *lock)
 {
     struct error err = { 0 };
     struct series_set *set;
@@ -89,14 +100,14 @@ alerting_restore(struct rule *r, const struct rule_context *cx, struct querier *
 
     r->restored = true;
     /* A short `for` is simply waited for again. */
-    if (r->for_ns < cx->options->grace_period_ms * NS_PER_MS || r->active.nr == 0)
+    if (q == NULL || r->for_ns < cx->options->grace_period_ms * NS_PER_MS || r->active.nr == 0)
         return;
     struct matcher *matchers = ARENA_NEW_ARRAY(cx->arena, struct matcher, r->labels.nr + 2);
     if (select_for_state(r, cx, q, matchers, &nr, &set, &err)) {
         struct sample_buf samples;
         sample_buf_init(&samples, cx->arena);
         for (uint32_t i = 0; i < set->nr; i++)
-            restore_from_series(r, cx, set, i, &samples);
+            restore_from_series(r, cx, set, i, &samples, lock);
         sample_buf_fini(&samples);
     } else {
         log_error(&cx->options->log, "Failed to restore 'for' state", LOG_S("alertname", r->name),

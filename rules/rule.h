@@ -3,6 +3,7 @@
  * A rule belongs to one group. What its configuration gave is immutable; the rest is written by the
  * one thread that evaluates the group and read by others under the group's lock. */
 #pragma once
+#include "base/lock.h"
 #include "base/table.h"
 #include "promql/parser.h"
 #include "rules/rule_file.h"
@@ -130,9 +131,11 @@ size_t alerting_due(struct rule *r, const struct rule_context *cx, int64_t inter
 enum alert_state alerting_state(const struct rule *r);
 void alert_free(struct alert *a);
 
-/* Sets ActiveAt of the rule's alerts from the stored ALERTS_FOR_STATE series, under the group's
- * lock. */
-void alerting_restore(struct rule *r, const struct rule_context *cx, struct querier *q);
+/* Sets ActiveAt of the rule's alerts from the stored ALERTS_FOR_STATE series. Storage is read
+ * without the group's lock, which is taken to change an alert: only the evaluating thread changes
+ * the table. q NULL: storage cannot be asked, and the rule counts as restored. */
+void alerting_restore(struct rule *r, const struct rule_context *cx, struct querier *q,
+                      struct lock *lock);
 
 /* A label set in the arena: base, then `over` on top, then name (when not empty) as __name__. */
 struct labels

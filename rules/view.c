@@ -81,8 +81,7 @@ rules_manager_view(struct rules_manager *m, struct arena *arena, struct rules_vi
     lock_take(&m->lock);
     view->groups = ARENA_NEW_ARRAY(arena, struct rule_group_view, m->groups_nr);
     for (size_t i = 0; i < m->groups_nr; i++)
-        if (m->groups[i] != NULL) /* a reload is under way */
-            view_group(m->groups[i], arena, &view->groups[view->groups_nr++]);
+        view_group(m->groups[i], arena, &view->groups[view->groups_nr++]);
     lock_release(&m->lock);
     if (view->groups_nr != 0)
         qsort(view->groups, view->groups_nr, sizeof *view->groups, view_cmp);

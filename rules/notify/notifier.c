@@ -17,6 +17,9 @@ struct am_set {
     size_t queues_nr, queues_cap;
     struct str *dropped; /* URLs refused by relabelling; owned */
     size_t dropped_nr, dropped_cap;
+    /* What discovery said last, referenced: a reload may change what becomes of it. */
+    struct target_group **groups;
+    size_t groups_nr;
 };
 
 struct notifier {
@@ -30,6 +33,9 @@ struct notifier {
     struct labels external_labels;
     struct am_set *sets;
     size_t sets_nr;
+    /* Queues whose Alertmanager is gone: they send what they have and are freed when done. */
+    struct notify_queue **leaving;
+    size_t leaving_nr, leaving_cap;
 };
 
 struct notifier *
@@ -64,11 +70,21 @@ dropped_clear(struct am_set *set)
 }
 
 static void
+groups_clear(struct am_set *set)
+{
+    for (size_t i = 0; i < set->groups_nr; i++)
+        target_group_unref(set->groups[i]);
+    mem_free(set->groups);
+    set->groups = NULL;
+    set->groups_nr = 0;
+}
+
+/* Its queues are elsewhere by now. */
+static void
 am_set_fini(struct am_set *set)
 {
-    for (size_t i = 0; i < set->queues_nr; i++)
-        notify_queue_free(set->queues[i]);
     dropped_clear(set);
+    groups_clear(set);
     mem_free(set->queues);
     mem_free(set->dropped);
     http_client_unref(set->client);
@@ -82,11 +98,51 @@ sets_free(struct am_set *sets, size_t nr)
     mem_free(sets);
 }
 
+/* Under the lock: the queue ends by itself. An Alertmanager that hangs must not hold up a reload,
+ * or what discovery says of the others. */
+static void
+queue_leave(struct notifier *n, struct notify_queue *q)
+{
+    if (q == NULL)
+        return;
+    notify_queue_stop(q);
+    MEM_GROW(n->leaving, n->leaving_nr + 1, &n->leaving_cap);
+    n->leaving[n->leaving_nr++] = q;
+}
+
+static void
+queues_leave(struct notifier *n, struct am_set *set)
+{
+    for (size_t i = 0; i < set->queues_nr; i++)
+        queue_leave(n, set->queues[i]);
+    set->queues_nr = 0;
+}
+
+/* Under the lock: frees the queues that have ended, or waits for all. */
+static void
+leaving_reap(struct notifier *n, bool wait)
+{
+    size_t kept_nr = 0;
+
+    for (size_t i = 0; i < n->leaving_nr; i++) {
+        if (wait || notify_queue_is_done(n->leaving[i]))
+            notify_queue_free(n->leaving[i]);
+        else
+            n->leaving[kept_nr++] = n->leaving[i];
+    }
+    n->leaving_nr = kept_nr;
+}
+
 void
 notifier_free(struct notifier *n)
 {
     if (n == NULL)
         return;
+    /* All are told to end before the first is waited for. */
+    for (size_t i = 0; i < n->sets_nr; i++)
+        queues_leave(n, &n->sets[i]);
+    leaving_reap(n, true);
+    mem_free(n->leaving);
     sets_free(n->sets, n->sets_nr);
     conf_pool_unref(n->pool);
     arena_fini(&n->labels_arena);
@@ -110,17 +166,36 @@ sets_new(const struct alerting_config *config, struct am_set **sets, struct erro
     return true;
 }
 
-/* Queues outlive a reload with what is in them; discovery then says which of them stay. */
-static void
-queues_move(struct am_set *to, struct am_set *from)
+static bool
+same_discovery(const struct alertmanager_config *a, const struct alertmanager_config *b)
 {
+    struct buf x = { 0 }, y = { 0 };
+
+    conf_write(&discovery_config_table, &a->discovery, &x);
+    conf_write(&discovery_config_table, &b->discovery, &y);
+    bool same = str_eq(buf_as_str(&x), buf_as_str(&y));
+    buf_fini(&x);
+    buf_fini(&y);
+    return same;
+}
+
+/* Queues outlive a reload with what is in them. Discovery that stays the same does not report
+ * again, so what it said is taken over. Else the section at this place may be another one, whose
+ * credentials are not for these Alertmanagers: they keep their routes until discovery reports. */
+static void
+set_move(struct am_set *to, struct am_set *from)
+{
+    if (same_discovery(to->config, from->config)) {
+        to->groups = from->groups;
+        to->groups_nr = from->groups_nr;
+        from->groups = NULL;
+        from->groups_nr = 0;
+    }
     to->queues = from->queues;
     to->queues_nr = from->queues_nr;
     to->queues_cap = from->queues_cap;
     from->queues = NULL;
     from->queues_nr = from->queues_cap = 0;
-    for (size_t i = 0; i < to->queues_nr; i++)
-        notify_queue_set_client(to->queues[i], to->client, to->config->timeout_ms);
 }
 
 static void
@@ -132,36 +207,6 @@ show_discovered(struct notifier *n)
         nr += n->sets[i].queues_nr;
     if (n->discovered != NULL)
         metric_set(n->discovered, (double)nr);
-}
-
-bool
-notifier_apply(struct notifier *n, const struct alerting_config *config, struct conf_pool *keep,
-               struct labels external_labels, struct error *err)
-{
-    struct am_set *sets;
-
-    if (!sets_new(config, &sets, err))
-        return false;
-    lock_take(&n->lock);
-    struct am_set *old = n->sets;
-    size_t old_nr = n->sets_nr;
-    struct conf_pool *old_pool = n->pool;
-    for (size_t i = 0; i < MIN(old_nr, config->alertmanagers.nr); i++)
-        queues_move(&sets[i], &old[i]);
-    n->sets = sets;
-    n->sets_nr = config->alertmanagers.nr;
-    n->config = config;
-    n->pool = conf_pool_ref(keep);
-    arena_fini(&n->labels_arena);
-    arena_init(&n->labels_arena, SIZE_MAX);
-    n->external_labels = labels_copy(&n->labels_arena, external_labels);
-    show_discovered(n);
-    lock_release(&n->lock);
-    /* Queues of sections that are gone are drained outside the lock: an Alertmanager that hangs
-     * must not hold up the rules. */
-    sets_free(old, old_nr);
-    conf_pool_unref(old_pool);
-    return true;
 }
 
 /* ---- targets ---- */
@@ -238,8 +283,11 @@ target_add(struct notifier *n, struct am_set *set, struct str url, struct notify
     if (queue_known(set, url))
         return;
     struct notify_queue *q = queue_take(old, old_nr, url);
+    struct notify_route route = { set->client, n->pool, set->config->timeout_ms };
     if (q == NULL)
-        q = notify_queue_new(&n->options, &n->metrics, url, set->client, set->config->timeout_ms);
+        q = notify_queue_new(&n->options, &n->metrics, url, &route);
+    else
+        notify_queue_set_route(q, &route);
     MEM_GROW(set->queues, set->queues_nr + 1, &set->queues_cap);
     set->queues[set->queues_nr++] = q;
 }
@@ -259,32 +307,76 @@ group_add(struct notifier *n, struct am_set *set, const struct target_group *gro
     }
 }
 
+/* Makes the set's queues what its groups and its configuration say. Under the lock. */
+static void
+set_derive(struct notifier *n, struct am_set *set)
+{
+    struct notify_queue **old = set->queues;
+    size_t old_nr = set->queues_nr;
+    struct arena arena;
+
+    arena_init(&arena, SIZE_MAX);
+    set->queues = NULL;
+    set->queues_nr = set->queues_cap = 0;
+    dropped_clear(set);
+    for (size_t i = 0; i < set->groups_nr; i++)
+        group_add(n, set, set->groups[i], old, old_nr, &arena);
+    for (size_t i = 0; i < old_nr; i++)
+        queue_leave(n, old[i]);
+    leaving_reap(n, false);
+    mem_free(old);
+    arena_fini(&arena);
+}
+
 void
 notifier_set_targets(struct notifier *n, size_t index, struct target_group *const *groups,
                      size_t groups_nr)
 {
-    struct notify_queue **old = NULL;
-    size_t old_nr = 0;
-    struct arena arena;
-
-    arena_init(&arena, SIZE_MAX);
     lock_take(&n->lock);
     if (index < n->sets_nr) { /* else an update of a configuration that is gone */
         struct am_set *set = &n->sets[index];
-        old = set->queues;
-        old_nr = set->queues_nr;
-        set->queues = NULL;
-        set->queues_nr = set->queues_cap = 0;
-        dropped_clear(set);
+        groups_clear(set);
+        set->groups = MEM_NEW_ARRAY(struct target_group *, MAX(groups_nr, (size_t)1));
         for (size_t i = 0; i < groups_nr; i++)
-            group_add(n, set, groups[i], old, old_nr, &arena);
+            set->groups[set->groups_nr++] = target_group_ref(groups[i]);
+        set_derive(n, set);
         show_discovered(n);
     }
     lock_release(&n->lock);
-    for (size_t i = 0; i < old_nr; i++)
-        notify_queue_free(old[i]);
-    mem_free(old);
-    arena_fini(&arena);
+}
+
+bool
+notifier_apply(struct notifier *n, const struct alerting_config *config, struct conf_pool *keep,
+               struct labels external_labels, struct error *err)
+{
+    struct am_set *sets;
+
+    if (!sets_new(config, &sets, err))
+        return false;
+    lock_take(&n->lock);
+    struct am_set *old = n->sets;
+    size_t old_nr = n->sets_nr;
+    struct conf_pool *old_pool = n->pool;
+    for (size_t i = 0; i < MIN(old_nr, config->alertmanagers.nr); i++)
+        set_move(&sets[i], &old[i]);
+    for (size_t i = config->alertmanagers.nr; i < old_nr; i++)
+        queues_leave(n, &old[i]);
+    leaving_reap(n, false);
+    n->sets = sets;
+    n->sets_nr = config->alertmanagers.nr;
+    n->config = config;
+    n->pool = conf_pool_ref(keep);
+    arena_fini(&n->labels_arena);
+    arena_init(&n->labels_arena, SIZE_MAX);
+    n->external_labels = labels_copy(&n->labels_arena, external_labels);
+    for (size_t i = 0; i < n->sets_nr; i++)
+        if (n->sets[i].groups != NULL)
+            set_derive(n, &n->sets[i]);
+    show_discovered(n);
+    lock_release(&n->lock);
+    sets_free(old, old_nr);
+    conf_pool_unref(old_pool);
+    return true;
 }
 
 /* ---- sending ---- */

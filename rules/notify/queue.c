@@ -2,7 +2,11 @@
  *
  * The batch is concatenated from JSON objects that were made once for all Alertmanagers. As in
  * Prometheus a batch that cannot be delivered is dropped: firing alerts come again after the resend
- * delay, resolved ones for 15 minutes. */
+ * delay, resolved ones for 15 minutes.
+ *
+ * A batch that is refused for its content would be refused for ever, and with it up to 255 good
+ * alerts: it is halved, and the halves are sent, down to the bad ones. Posting an alert twice is
+ * harmless, since Alertmanager knows it by its labels. */
 #include "rules/notify/queue.h"
 
 #include <stdio.h>
@@ -12,7 +16,9 @@
 #include "base/lock.h"
 #include "base/mem.h"
 
-#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_MS         INT64_C(1000000)
+/* Posts for one refused batch: enough to single out three bad alerts among 256. */
+#define REFUSED_POSTS_MAX 51
 
 struct notify_queue {
     const struct notifier_options *options;
@@ -21,9 +27,8 @@ struct notify_queue {
     struct cond changed;
     struct queued_alert **ring; /* capacity slots */
     size_t first, nr;
-    bool stopping;
-    struct http_client *client; /* this and timeout_ms change with a reload: under lock */
-    int64_t timeout_ms;
+    bool stopping, done;
+    struct notify_route route; /* changes with a reload: under lock */
     char *url;
     struct metric *sent, *dropped, *errors, *length;
     struct metric_summary *latency;
@@ -174,7 +179,29 @@ show_length(struct notify_queue *q)
 
 /* ---- sending ---- */
 
-static bool
+static struct notify_route
+route_ref(const struct notify_route *from)
+{
+    return (struct notify_route){ http_client_ref(from->client), conf_pool_ref(from->pool),
+                                  from->timeout_ms };
+}
+
+static void
+route_unref(struct notify_route *route)
+{
+    http_client_unref(route->client);
+    conf_pool_unref(route->pool);
+}
+
+/* What became of a post. */
+enum verdict {
+    POST_TAKEN,
+    POST_REFUSED, /* for what is in it */
+    POST_FAILED,  /* another status: it may do better later */
+    POST_NO_ANSWER
+};
+
+static enum verdict
 post(struct notify_queue *q, const struct buf *body, struct error *err)
 {
     static const char *const headers[] = { "Content-Type: application/json", NULL };
@@ -182,32 +209,34 @@ post(struct notify_queue *q, const struct buf *body, struct error *err)
     struct http_reply reply;
 
     lock_take(&q->lock);
-    struct http_client *client = http_client_ref(q->client);
-    int64_t timeout_ms = q->timeout_ms;
+    struct notify_route route = route_ref(&q->route);
     lock_release(&q->lock);
     struct http_send send = {
         .method = "POST",
         .url = q->url,
         .headers = headers,
         .body = buf_as_bytes(body),
-        .timeout_ms = timeout_ms,
+        .timeout_ms = route.timeout_ms,
         .bytes_max = 1 << 20,
         .body_into = &answer,
     };
-    bool ok = http_exchange(client, &send, &reply, err);
-    http_client_unref(client);
-    if (ok && reply.status / 100 != 2)
-        ok = error_set(err, ERR_IO, "bad response status %ld", reply.status);
+    bool answered = http_exchange(route.client, &send, &reply, err);
+    route_unref(&route);
     buf_fini(&answer);
-    return ok;
+    if (!answered)
+        return POST_NO_ANSWER;
+    if (reply.status / 100 == 2)
+        return POST_TAKEN;
+    error_set(err, ERR_IO, "bad response status %s", reply.status_text);
+    return reply.status == 400 || reply.status == 413 || reply.status == 422 ? POST_REFUSED
+                                                                             : POST_FAILED;
 }
 
-static void
-batch_send(struct notify_queue *q, struct queued_alert **batch, size_t nr)
+static enum verdict
+batch_post(struct notify_queue *q, struct queued_alert **batch, size_t nr, struct error *err)
 {
     const struct clock *clock = q->options->clock;
     int64_t started_ns = clock_monotonic_ns(clock);
-    struct error err = { 0 };
     struct buf body = { 0 };
 
     for (size_t i = 0; i < nr; i++) {
@@ -215,13 +244,35 @@ batch_send(struct notify_queue *q, struct queued_alert **batch, size_t nr)
         buf_add(&body, batch[i]->json, batch[i]->n);
     }
     buf_byte(&body, ']');
-    if (post(q, &body, &err)) {
+    enum verdict verdict = post(q, &body, err);
+    if (verdict == POST_TAKEN && q->latency != NULL) {
         double took_s = (double)(clock_monotonic_ns(clock) - started_ns) / 1e9;
-        count(q->sent, nr);
-        if (q->latency != NULL) {
-            metric_summary_observe(q->latency, took_s, clock_monotonic_ns(clock));
-            metric_histogram_observe(q->latency_histogram, took_s);
+        metric_summary_observe(q->latency, took_s, clock_monotonic_ns(clock));
+        metric_histogram_observe(q->latency_histogram, took_s);
+    }
+    buf_fini(&body);
+    return verdict;
+}
+
+/* False: no answer came. */
+static bool
+batch_send(struct notify_queue *q, struct queued_alert **batch, size_t nr, unsigned *posts_left)
+{
+    struct error err = { 0 };
+    enum verdict verdict = batch_post(q, batch, nr, &err);
+    bool ok = verdict != POST_NO_ANSWER;
+
+    --*posts_left;
+    if (verdict == POST_REFUSED && nr > 1 && *posts_left >= 2) {
+        ok = batch_send(q, batch, nr / 2, posts_left);
+        if (*posts_left > 0) {
+            error_clear(&err);
+            return batch_send(q, batch + nr / 2, nr - nr / 2, posts_left) && ok;
         }
+        nr -= nr / 2; /* the other half goes with the same error */
+    }
+    if (verdict == POST_TAKEN) {
+        count(q->sent, nr);
     } else {
         count(q->errors, nr);
         count(q->dropped, nr);
@@ -229,7 +280,7 @@ batch_send(struct notify_queue *q, struct queued_alert **batch, size_t nr)
                   LOG_I("count", nr), LOG_E(&err));
     }
     error_clear(&err);
-    buf_fini(&body);
+    return ok;
 }
 
 /* Takes the oldest alerts out of the ring; under the lock. */
@@ -252,19 +303,25 @@ sender(void *arg)
     struct notify_queue *q = arg;
     struct queued_alert **batch = MEM_NEW_ARRAY(struct queued_alert *, q->options->batch_max);
 
+    bool answered = true;
+
     lock_take(&q->lock);
     for (;;) {
         while (q->nr == 0 && !q->stopping)
             cond_wait(&q->changed, &q->lock);
-        if (q->stopping && (q->nr == 0 || !q->options->drain))
+        /* Draining ends at the first silence: a dead Alertmanager must not hold up the shutdown
+         * for a timeout per batch. */
+        if (q->stopping && (q->nr == 0 || !q->options->drain || !answered))
             break;
+        unsigned posts_left = REFUSED_POSTS_MAX;
         size_t nr = batch_take(q, batch);
         lock_release(&q->lock);
-        batch_send(q, batch, nr);
+        answered = batch_send(q, batch, nr, &posts_left);
         for (size_t i = 0; i < nr; i++)
             queued_alert_unref(batch[i]);
         lock_take(&q->lock);
     }
+    q->done = true;
     lock_release(&q->lock);
     mem_free(batch);
     return NULL;
@@ -308,13 +365,13 @@ notify_queue_add(struct notify_queue *q, struct queued_alert *const *alerts, siz
 }
 
 void
-notify_queue_set_client(struct notify_queue *q, struct http_client *client, int64_t timeout_ms)
+notify_queue_set_route(struct notify_queue *q, const struct notify_route *route)
 {
     lock_take(&q->lock);
-    http_client_unref(q->client);
-    q->client = http_client_ref(client);
-    q->timeout_ms = timeout_ms;
+    struct notify_route old = q->route;
+    q->route = route_ref(route);
     lock_release(&q->lock);
+    route_unref(&old);
 }
 
 struct str
@@ -325,15 +382,14 @@ notify_queue_url(const struct notify_queue *q)
 
 struct notify_queue *
 notify_queue_new(const struct notifier_options *options, const struct notify_metrics *metrics,
-                 struct str url, struct http_client *client, int64_t timeout_ms)
+                 struct str url, const struct notify_route *route)
 {
     struct notify_queue *q = MEM_NEW(struct notify_queue);
 
     q->options = options;
     q->families = metrics;
-    q->client = http_client_ref(client);
+    q->route = route_ref(route);
     q->url = str_dup(url);
-    q->timeout_ms = timeout_ms;
     q->ring = MEM_NEW_ARRAY(struct queued_alert *, options->capacity);
     lock_init(&q->lock, LOCK_QUEUE, "notifications");
     cond_init(&q->changed);
@@ -344,14 +400,29 @@ notify_queue_new(const struct notifier_options *options, const struct notify_met
 }
 
 void
-notify_queue_free(struct notify_queue *q)
+notify_queue_stop(struct notify_queue *q)
 {
-    if (q == NULL)
-        return;
     lock_take(&q->lock);
     q->stopping = true;
     cond_signal(&q->changed);
     lock_release(&q->lock);
+}
+
+bool
+notify_queue_is_done(struct notify_queue *q)
+{
+    lock_take(&q->lock);
+    bool done = q->done;
+    lock_release(&q->lock);
+    return done;
+}
+
+void
+notify_queue_free(struct notify_queue *q)
+{
+    if (q == NULL)
+        return;
+    notify_queue_stop(q);
     pthread_join(q->thread, NULL);
     if (q->nr != 0)
         log_warn(&q->options->log,
@@ -359,7 +430,7 @@ notify_queue_free(struct notify_queue *q)
                  LOG_C("alertmanager", q->url), LOG_I("count", q->nr));
     drop_oldest(q, q->nr);
     queue_metrics_remove(q);
-    http_client_unref(q->client);
+    route_unref(&q->route);
     cond_fini(&q->changed);
     lock_fini(&q->lock);
     mem_free(q->ring);

@@ -167,18 +167,25 @@ world_free(struct world *w)
 }
 
 static void
-apply(struct world *w, const char *text)
+apply_files(struct world *w, const char *text, size_t files_nr)
 {
-    const struct str files[] = { STR("rules.yml") };
-    struct rules_settings settings = {
-        .files = files, .files_nr = 1, .interval_ms = MINUTE_MS, .external_url = STR("http://x")
-    };
+    const struct str files[] = { STR("rules.yml"), STR("rules.yml") };
+    struct rules_settings settings = { .files = files,
+                                       .files_nr = files_nr,
+                                       .interval_ms = MINUTE_MS,
+                                       .external_url = STR("http://x") };
     struct error err = { 0 };
 
     cr_assert(io_replace_file(&w->io.io, "rules.yml",
                               (struct bytes){ (const uint8_t *)text, strlen(text) }, &err),
               "%s", error_text(&err));
     cr_assert(rules_manager_apply(w->rules, &settings, &err), "%s", error_text(&err));
+}
+
+static void
+apply(struct world *w, const char *text)
+{
+    apply_files(w, text, 1);
 }
 
 /* Minutes pass, one evaluation each, at the group's own slots; `up` has a sample at every one. */
@@ -435,5 +442,38 @@ Test(rules, a_step_of_the_clock_stops_nothing)
     clock_virtual_step_wall(&w->clock, -7200 * 1000);
     run(w, 2, 1);
     cr_expect_eq(ask(w, "n"), 1);
+    world_free(w);
+}
+
+Test(rules, the_first_evaluation_is_that_of_the_next_slot)
+{
+    struct world *w = world_new();
+
+    /* Its slots are at 50.337076781 s past the minute; it is 20 s now. */
+    apply(w, "groups: [{name: example, rules: [{record: n, expr: 'vector(1)'}]}]\n");
+    clock_virtual_advance(&w->clock, 30336); /* the timer's last millisecond, rounded down */
+    rules_manager_run_due(w->rules);
+    cr_expect_eq(ask(w, "n"), -1, "the slot before the start is not evaluated");
+    clock_virtual_advance(&w->clock, 2);
+    rules_manager_run_due(w->rules);
+    cr_expect_eq(ask(w, "n"), 1);
+    world_free(w);
+}
+
+Test(rules, a_file_named_twice_has_its_groups_once)
+{
+    static const char file[] = "groups: [{name: g, rules: [{record: n, expr: 'vector(1)'}]}]\n";
+    struct world *w = world_new();
+    struct rules_view view;
+    struct arena arena;
+
+    arena_init(&arena, SIZE_MAX);
+    apply_files(w, file, 2);
+    only_rule(w, &arena, &view);
+    run(w, 2, 1);
+    apply_files(w, file, 1);
+    run(w, 4, 1);
+    cr_expect_eq(ask(w, "n"), 1, "no group left, so no marker ends the series");
+    arena_fini(&arena);
     world_free(w);
 }
