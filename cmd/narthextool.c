@@ -191,6 +191,97 @@ static const struct tool_param import_args[] = {
       .help = "Where the blocks go." },
 };
 
+static const struct tool_param server_flags[] = { HTTP_CONFIG, SERVER_URL };
+
+static const struct tool_param query_flags[] = {
+    { .name = "format",
+      .type = TOOL_ENUM,
+      .letter = 'o',
+      .choices = "promql,json",
+      .dflt = "promql",
+      .help = "How answers are printed." },
+    HTTP_CONFIG,
+};
+
+#define SERVER_ARG                                                                        \
+    {                                                                                     \
+        .name = "server", .type = TOOL_URL, .required = true, .help = "The server's URL." \
+    }
+#define EXPR_ARG                                                                      \
+    {                                                                                 \
+        .name = "expr", .type = TOOL_STR, .required = true, .help = "The expression." \
+    }
+#define HEADER_FLAG                                                                             \
+    {                                                                                           \
+        .name = "header", .type = TOOL_MAP, .many = true, .help = "Header to send: name=value." \
+    }
+#define START_FLAG                                                               \
+    {                                                                            \
+        .name = "start", .type = TOOL_STR, .help = "Start: RFC 3339 or seconds." \
+    }
+#define END_FLAG                                                             \
+    {                                                                        \
+        .name = "end", .type = TOOL_STR, .help = "End: RFC 3339 or seconds." \
+    }
+
+static const struct tool_param instant_flags[] = {
+    { .name = "time", .type = TOOL_STR, .help = "Time of evaluation: RFC 3339 or seconds." },
+    HEADER_FLAG,
+};
+static const struct tool_param range_flags[] = {
+    HEADER_FLAG,
+    START_FLAG,
+    END_FLAG,
+    { .name = "step", .type = TOOL_DURATION, .help = "Between two points." },
+};
+static const struct tool_param query_args[] = { SERVER_ARG, EXPR_ARG };
+
+static const struct tool_param series_flags[] = {
+    { .name = "match",
+      .type = TOOL_STR,
+      .required = true,
+      .many = true,
+      .help = "Selector of series." },
+    START_FLAG,
+    END_FLAG,
+};
+static const struct tool_param series_args[] = { SERVER_ARG };
+
+static const struct tool_param labels_flags[] = {
+    START_FLAG,
+    END_FLAG,
+    { .name = "match", .type = TOOL_STR, .many = true, .help = "Selector of series." },
+};
+static const struct tool_param labels_args[] = {
+    SERVER_ARG,
+    { .name = "name", .type = TOOL_STR, .required = true, .help = "The label." },
+};
+
+#define QUERY_ARG                                                                      \
+    {                                                                                  \
+        .name = "query", .type = TOOL_STR, .required = true, .help = "The expression." \
+    }
+#define NAME_ARG                                                                 \
+    {                                                                            \
+        .name = "name", .type = TOOL_STR, .required = true, .help = "The label." \
+    }
+
+static const struct tool_param format_args[] = { QUERY_ARG };
+static const struct tool_param matchers_set_flags[] = {
+    { .name = "type",
+      .type = TOOL_ENUM,
+      .letter = 't',
+      .choices = "=,!=,=~,!~",
+      .dflt = "=",
+      .help = "How the label is matched." },
+};
+static const struct tool_param matchers_set_args[] = {
+    QUERY_ARG,
+    NAME_ARG,
+    { .name = "value", .type = TOOL_STR, .required = true, .help = "The value." },
+};
+static const struct tool_param matchers_delete_args[] = { QUERY_ARG, NAME_ARG };
+
 const struct tool_command tool_commands[] = {
     { "", PARAMS(root_flags), NO_PARAMS, NULL,
       "Checks, tests and converts what a Prometheus server reads and writes.", false },
@@ -218,6 +309,29 @@ const struct tool_command tool_commands[] = {
     { "tsdb create-blocks-from", PARAMS(create_flags), NO_PARAMS, NULL, "Make blocks.", false },
     { "tsdb create-blocks-from openmetrics", PARAMS(import_flags), PARAMS(import_args),
       tool_import_openmetrics, "Make blocks from OpenMetrics text.", false },
+    { "check healthy", PARAMS(server_flags), NO_PARAMS, tool_check_healthy,
+      "Ask a server whether it is healthy.", false },
+    { "check ready", PARAMS(server_flags), NO_PARAMS, tool_check_ready,
+      "Ask a server whether it is ready.", false },
+    { "query", PARAMS(query_flags), NO_PARAMS, NULL, "Query a server.", false },
+    { "query instant", PARAMS(instant_flags), PARAMS(query_args), tool_query_instant,
+      "Instant query.", false },
+    { "query range", PARAMS(range_flags), PARAMS(query_args), tool_query_range, "Range query.",
+      false },
+    { "query series", PARAMS(series_flags), PARAMS(series_args), tool_query_series,
+      "Series that selectors find.", false },
+    { "query labels", PARAMS(labels_flags), PARAMS(labels_args), tool_query_labels,
+      "Values of a label.", false },
+    { "promql", NO_PARAMS, NO_PARAMS, NULL, "Print and change expressions; needs --experimental.",
+      false },
+    { "promql format", NO_PARAMS, PARAMS(format_args), tool_promql_format,
+      "Print an expression with line breaks.", false },
+    { "promql label-matchers", NO_PARAMS, NO_PARAMS, NULL, "Change matchers of an expression.",
+      false },
+    { "promql label-matchers set", PARAMS(matchers_set_flags), PARAMS(matchers_set_args),
+      tool_matchers_set, "Set or replace a matcher in every selector.", false },
+    { "promql label-matchers delete", NO_PARAMS, PARAMS(matchers_delete_args), tool_matchers_delete,
+      "Take a matcher out of every selector.", false },
 };
 const size_t tool_commands_nr = ARRAY_LEN(tool_commands);
 
