@@ -1,152 +1,10 @@
-/* query, query_range, and their results as JSON, written straight from the engine's columns. */
+/* query and query_range: parameters, warnings, statistics. */
 #include <inttypes.h>
 
-#include "base/mem.h"
 #include "http/http_priv.h"
+#include "http/result_json.h"
 
-enum { POINTS_MAX = 11000, PARALLEL_POINTS_MIN = 200000, POINT_BYTES = 32 };
-
-/* ---- results */
-
-static void
-write_points(struct buf *out, const struct result_series *s)
-{
-    bool first = true;
-
-    for (size_t i = 0; i < s->nr; i++) {
-        if (s->h != NULL && s->h[i] != NULL)
-            continue;
-        buf_c(out, first ? ",\"values\":[[" : ",[");
-        first = false;
-        json_timestamp(out, s->t_ms[i]);
-        buf_byte(out, ',');
-        json_value(out, s->v[i]);
-        buf_byte(out, ']');
-    }
-    if (!first)
-        buf_byte(out, ']');
-}
-
-static void
-write_histograms(struct buf *out, const struct result_series *s)
-{
-    bool first = true;
-
-    for (size_t i = 0; s->h != NULL && i < s->nr; i++) {
-        if (s->h[i] == NULL)
-            continue;
-        buf_c(out, first ? ",\"histograms\":[[" : ",[");
-        first = false;
-        json_timestamp(out, s->t_ms[i]);
-        buf_byte(out, ',');
-        json_histogram(out, s->h[i]);
-        buf_byte(out, ']');
-    }
-    if (!first)
-        buf_byte(out, ']');
-}
-
-static void
-write_matrix_series(struct buf *out, const struct result_series *s)
-{
-    buf_reserve(out, s->nr * POINT_BYTES + 256);
-    buf_c(out, "{\"metric\":");
-    labels_json(s->labels, out);
-    write_points(out, s);
-    write_histograms(out, s);
-    buf_byte(out, '}');
-}
-
-static void
-write_vector_sample(struct buf *out, const struct result_series *s)
-{
-    bool is_histogram = s->h != NULL && s->h[0] != NULL;
-
-    buf_c(out, "{\"metric\":");
-    labels_json(s->labels, out);
-    buf_c(out, is_histogram ? ",\"histogram\":[" : ",\"value\":[");
-    json_timestamp(out, s->t_ms[0]);
-    buf_byte(out, ',');
-    if (is_histogram)
-        json_histogram(out, s->h[0]);
-    else
-        json_value(out, s->v[0]);
-    buf_c(out, "]}");
-}
-
-/* Large matrices are written in slices of series, one buffer each, on free workers. */
-struct slices {
-    const struct query_result *r;
-    struct buf *bufs;
-    size_t nr;
-};
-
-static void
-write_slice(void *arg, size_t i)
-{
-    struct slices *s = arg;
-    size_t from = s->r->series_nr * i / s->nr, to = s->r->series_nr * (i + 1) / s->nr;
-
-    for (size_t at = from; at < to; at++) {
-        if (at > 0)
-            buf_byte(&s->bufs[i], ',');
-        write_matrix_series(&s->bufs[i], &s->r->series[at]);
-    }
-}
-
-static void
-write_matrix(struct call *c, const struct query_result *r, struct buf *out)
-{
-    size_t points = 0;
-
-    for (size_t i = 0; i < r->series_nr; i++)
-        points += r->series[i].nr;
-    struct pool *pool = points >= PARALLEL_POINTS_MIN ? c->h->deps.pool : NULL;
-    size_t nr = pool == NULL ? 1 : MIN(r->series_nr, (size_t)pool_threads(pool) * 2);
-    if (nr <= 1) {
-        struct slices all = { r, out, 1 };
-        write_slice(&all, 0);
-        return;
-    }
-    struct slices s = { r, MEM_NEW_ARRAY(struct buf, nr), nr };
-    pool_run(pool, nr, write_slice, &s);
-    for (size_t i = 0; i < nr; i++) {
-        buf_str(out, buf_as_str(&s.bufs[i]));
-        buf_fini(&s.bufs[i]);
-    }
-    mem_free(s.bufs);
-}
-
-static void
-write_result(struct call *c, const struct query_result *r, struct buf *out)
-{
-    switch (r->type) {
-    case VALUE_SCALAR:
-    case VALUE_STRING:
-        buf_byte(out, '[');
-        json_timestamp(out, r->t_ms);
-        buf_byte(out, ',');
-        if (r->type == VALUE_SCALAR)
-            json_value(out, r->scalar);
-        else
-            json_quote(out, r->string, true);
-        buf_byte(out, ']');
-        break;
-    case VALUE_VECTOR:
-        buf_byte(out, '[');
-        for (size_t i = 0; i < r->series_nr; i++) {
-            if (i > 0)
-                buf_byte(out, ',');
-            write_vector_sample(out, &r->series[i]);
-        }
-        buf_byte(out, ']');
-        break;
-    default:
-        buf_byte(out, '[');
-        write_matrix(c, r, out);
-        buf_byte(out, ']');
-    }
-}
+enum { POINTS_MAX = 11000 };
 
 static void
 write_timings(struct json *j, const struct query_stats *st)
@@ -243,7 +101,7 @@ write_query_data(struct call *c, const struct query *q, const struct query_resul
     json_key(j, "resultType");
     json_str(j, str_c(types[r->type]));
     json_key(j, "result");
-    write_result(c, r, j->out);
+    result_json(r, q, c->h->deps.pool, j->out);
     j->comma = true;
     if (q->stats)
         write_stats(j, q, &r->stats);
