@@ -36,6 +36,8 @@ struct appender; /* one batch */
 
 struct append_options {
     int64_t start_ms;      /* unused by storage rules; for logs */
+    bool must_be_durable;  /* pushes, whose sender repeats what was refused: commit fails with ERR_FULL while the disk is full.
+                            * Otherwise the batch goes on into memory (up to db_options.held_bytes_max) and to disk when there is room */
     bool discard_ooo;      /* stale markers: an out-of-order sample is dropped even inside the out-of-order window */
 };
 

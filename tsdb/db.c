@@ -367,6 +367,7 @@ open_wal(struct db *db, struct error *err)
                              .compression = how[db->o.wal_compression],
                              .sync = sync[db->o.wal_sync],
                              .sync_interval_ms = db->o.wal_sync_interval_ms,
+                             .hold_bytes_max = db->o.held_bytes_max,
                              .metrics = db->o.metrics,
                              .log = db->o.log };
 

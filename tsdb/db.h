@@ -56,6 +56,7 @@ struct db_options {
     enum db_wal_compression wal_compression;
     enum db_wal_sync wal_sync;
     int64_t wal_sync_interval_ms; /* 0: 1000 */
+    uint64_t held_bytes_max;      /* of samples kept in memory while the disk is full; 0: 256 MiB */
     uint32_t samples_per_chunk;   /* 0: 120 */
     uint32_t exemplars_max;       /* 0: exemplar storage is off */
     uint64_t chunk_segment_bytes; /* cap of a block's chunk files; 0: 512 MiB */

@@ -169,7 +169,7 @@ cut_block(struct db *db, bool *waits, struct error *err)
 }
 
 static bool
-round_locked(struct db *db, struct error *err)
+make_blocks(struct db *db, struct error *err)
 {
     bool waits = false;
 
@@ -178,9 +178,19 @@ round_locked(struct db *db, struct error *err)
     while (!waits && cut_due(db))
         if (!cut_block(db, &waits, err))
             return false;
-    if (!db->merging_off && !db_merge(db, err))
-        return false;
-    return db_retention(db, err);
+    return db->merging_off || db_merge(db, err);
+}
+
+/* Retention runs whatever happened before: it is what makes room on a full disk. */
+static bool
+round_locked(struct db *db, struct error *err)
+{
+    struct error other = { 0 };
+    bool made = make_blocks(db, err);
+    bool kept = db_retention(db, made ? err : &other);
+
+    error_clear(&other);
+    return made && kept;
 }
 
 bool

@@ -4,7 +4,8 @@
  * Order of a commit:
  *   1. encode: series records (series whose record nobody has logged yet), metadata, samples in the
  * order of their appending, exemplars
- *   2. one write to the WAL; when it fails nothing happened
+ *   2. one write to the WAL; when it fails nothing happened, except that a full disk lets batches
+ * that need not be durable go on: the WAL keeps their records until there is room
  *   3. take a batch number; append to the chunks, each series under its lock; give the number back:
  * now readers see the batch
  *   4. finished chunks go to chunks_head, exemplars to their ring

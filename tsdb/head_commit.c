@@ -79,7 +79,8 @@ head_commit_log(struct head_appender *a, struct error *err)
     encode_metadata(a, how);
     encode_samples(a, how);
     encode_exemplars(a, how);
-    if (!wal_commit(wal, &a->wal, err))
+    if (!(a->options.must_be_durable ? wal_commit(wal, &a->wal, err)
+                                     : wal_commit_or_hold(wal, &a->wal, err)))
         return false;
     for (size_t i = 0; i < a->unlogged_nr; i++) {
         series_lock(a->unlogged[i]);

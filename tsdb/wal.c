@@ -1,11 +1,13 @@
 /* Where the log stands: segment number and byte offset `at`. Bytes behind `at` may be left by a
- * failed write; they are cut off before the next one (torn). Invariants:
+ * failed write; they are cut off before the next one (torn). Batches that the full disk did not
+ * take wait in memory (hold) and are written before any other. Invariants:
  *   1. Below `at` the segment holds whole records only.
  *   2. A record never crosses segments: when it does not fit, the page is padded with zeros and the
  * next segment begun.
  *   3. A segment is synced before the next one receives its first record, whatever the mode. */
 #include "tsdb/wal.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <snappy-c.h>
 #include <stdio.h>
@@ -13,6 +15,7 @@
 #include "base/crc32c.h"
 #include "base/lock.h"
 #include "base/mem.h"
+#include "tsdb/wal_hold.h"
 
 struct wal {
     const struct io *io;
@@ -25,13 +28,15 @@ struct wal {
     uint32_t segment;
     uint64_t at, older_bytes; /* older_bytes: of finished segments */
     bool torn;
+    struct wal_hold hold; /* batches that wait for room; they go first */
     struct buf framed;
     uint64_t written, synced; /* counts of commits */
     bool syncing, stopping, has_thread;
     pthread_t thread;
     struct {
         struct metric *fsync_failed, *page_flushes, *completed_pages, *part_writes, *part_bytes,
-            *writes_failed, *truncations, *truncations_failed, *segment, *saved;
+            *writes_failed, *truncations, *truncations_failed, *segment, *saved, *held_bytes, *held,
+            *held_refused, *held_lost;
         struct metric_summary *fsync;
     } m;
     struct metric unused; /* where counts go without a registry */
@@ -160,9 +165,12 @@ segment_begin(struct wal *w, uint32_t segment, struct error *err)
     io_file file;
 
     wal_segment_path(path, sizeof path, w->dir, segment);
-    if (!io_open(w->io, path, IO_READ | IO_WRITE | IO_CREATE | IO_TRUNCATE, &file, err) ||
-        !io_sync_dir(w->io, w->dir, err))
+    if (!io_open(w->io, path, IO_READ | IO_WRITE | IO_CREATE | IO_TRUNCATE, &file, err))
         return false;
+    if (!io_sync_dir(w->io, w->dir, err)) {
+        io_close(w->io, file);
+        return false;
+    }
     w->file = file;
     w->segment = segment;
     w->at = 0;
@@ -254,7 +262,8 @@ metrics_init(struct wal *w)
 
     w->m.fsync_failed = w->m.page_flushes = w->m.completed_pages = w->m.part_writes =
         w->m.part_bytes = w->m.writes_failed = w->m.truncations = w->m.truncations_failed =
-            w->m.segment = w->m.saved = &w->unused;
+            w->m.segment = w->m.saved = w->m.held_bytes = w->m.held = w->m.held_refused =
+                w->m.held_lost = &w->unused;
     if (m == NULL)
         return;
     w->m.fsync_failed =
@@ -277,6 +286,16 @@ metrics_init(struct wal *w)
                                               "Total number of write log truncations that failed.");
     w->m.segment = metrics_gauge(m, "prometheus_tsdb_wal_segment_current",
                                  "Write log segment index that TSDB is currently writing to.");
+    w->m.held_bytes = metrics_gauge(m, "narthex_wal_held_bytes",
+                                    "Bytes of batches in memory that the full disk did not take.");
+    w->m.held = metrics_counter(m, "narthex_wal_held_batches_total",
+                                "Batches kept in memory because the disk was full.");
+    w->m.held_refused =
+        metrics_counter(m, "narthex_wal_refused_batches_total",
+                        "Batches refused while the disk was full: pushes, and all beyond the bound "
+                        "of what is kept in memory.");
+    w->m.held_lost = metrics_counter(m, "narthex_wal_lost_batches_total",
+                                     "Batches still in memory when the log was closed.");
     struct str how = w->o.compression == WAL_ZSTD ? STR("zstd") : STR("snappy");
     w->m.saved = metrics_child(
         metrics_family(m, METRIC_COUNTER, "prometheus_tsdb_wal_record_bytes_saved_total",
@@ -312,6 +331,62 @@ sync_locked(struct wal *w, struct error *err)
     return ok;
 }
 
+/* With the lock: the batch's records as they will stand from the current offset on. */
+static void
+frame_batch(struct wal *w, const struct wal_batch *b)
+{
+    const uint8_t *p = b->packed.p;
+
+    buf_reset(&w->framed);
+    for (size_t i = 0; i < b->nr; i++) {
+        wal_frame(&w->framed, w->at + w->framed.n, (struct bytes){ p, b->records[i].bytes },
+                  b->records[i].compression);
+        p += b->records[i].bytes;
+    }
+}
+
+/* With the lock: the whole batch reaches the file, or nothing of it. */
+static bool
+write_batch(struct wal *w, const struct wal_batch *b, struct error *err)
+{
+    if (w->at > 0 &&
+        w->at + wal_framed_bytes(w->at, b->packed.n) + b->nr * 14 > w->o.segment_bytes &&
+        !cut(w, err))
+        return false;
+    frame_batch(w, b);
+    if (!write_at(w, buf_as_bytes(&w->framed), err))
+        return false;
+    metric_add(w->m.part_writes, (double)b->nr);
+    metric_add(w->m.part_bytes, (double)w->framed.n);
+    metric_add(w->m.saved, (double)b->saved_bytes);
+    w->written++;
+    return true;
+}
+
+/* No room, or a device that refuses: both may pass, and neither is a fault of the batch. */
+static bool
+is_full(const struct error *err)
+{
+    return err->kind == ERR_FULL || (err->kind == ERR_IO && err->sys == EIO);
+}
+
+/* With the lock: writes what waits, oldest first. True when nothing waits any more. */
+static bool
+drain(struct wal *w, struct error *err)
+{
+    struct wal_batch b;
+    uint64_t before = w->hold.nr;
+
+    while (wal_hold_first(&w->hold, &b) && write_batch(w, &b, err))
+        wal_hold_drop(&w->hold);
+    if (before == 0)
+        return true;
+    metric_set(w->m.held_bytes, (double)w->hold.bytes);
+    if (w->hold.nr == 0)
+        log_info(&w->o.log, "the WAL is written again, it has what was kept in memory");
+    return w->hold.nr == 0;
+}
+
 static void *
 syncer(void *arg)
 {
@@ -321,6 +396,8 @@ syncer(void *arg)
     lock_take(&w->lock);
     while (!w->stopping) {
         cond_wait_ms(&w->moved, &w->lock, w->o.sync_interval_ms);
+        error_ignored(drain(w, &err)); /* said when it began */
+        error_clear(&err);
         if (w->synced < w->written && !sync_locked(w, &err)) {
             log_error(&w->o.log, "syncing the WAL failed, tried again at the next interval",
                       LOG_E(&err));
@@ -363,6 +440,7 @@ wal_open(struct wal **out, const struct io *io, const struct clock *clock, const
     w->o.segment_bytes = MAX(w->o.segment_bytes / WAL_PAGE_BYTES, 1) * WAL_PAGE_BYTES;
     if (w->o.sync_interval_ms == 0)
         w->o.sync_interval_ms = 1000;
+    w->hold.bytes_max = w->o.hold_bytes_max == 0 ? WAL_HOLD_BYTES_MAX : w->o.hold_bytes_max;
     lock_init(&w->lock, LOCK_WAL, "wal");
     cond_init(&w->moved);
     metrics_init(w);
@@ -397,6 +475,10 @@ wal_close(struct wal *w)
         pthread_join(w->thread, NULL);
     }
     if (w->file != IO_NONE) {
+        if (!drain(w, &err))
+            log_error(&w->o.log, "the disk is full, samples that were only in memory are lost",
+                      LOG_I("batches", w->hold.nr), LOG_E(&err));
+        metric_add(w->m.held_lost, (double)w->hold.nr);
         if (!pad_page(w, &err) || !sync_file(w, w->file, &err))
             log_error(&w->o.log, "closing the WAL failed", LOG_E(&err));
         io_close(w->io, w->file);
@@ -405,50 +487,89 @@ wal_close(struct wal *w)
     cond_fini(&w->moved);
     lock_fini(&w->lock);
     buf_fini(&w->framed);
+    wal_hold_fini(&w->hold);
     mem_free(w->dir);
     mem_free(w);
 }
 
-/* With the lock: the batch's records as they will stand from the current offset on. */
-static void
-frame_batch(struct wal *w, const struct wal_batch *b)
+static bool
+fits_a_segment(const struct wal_batch *b, struct error *err)
 {
-    const uint8_t *p = b->packed.p;
-
-    buf_reset(&w->framed);
-    for (size_t i = 0; i < b->nr; i++) {
-        wal_frame(&w->framed, w->at + w->framed.n, (struct bytes){ p, b->records[i].bytes },
-                  b->records[i].compression);
-        p += b->records[i].bytes;
-    }
+    return b->packed.n <= WAL_RECORD_BYTES_MAX ||
+           error_set(err, ERR_LIMIT, "a batch of %zu bytes does not fit a WAL segment",
+                     b->packed.n);
 }
 
 bool
 wal_commit(struct wal *w, const struct wal_batch *b, struct error *err)
 {
-    bool ok = false;
+    bool ok;
 
     if (b->nr == 0)
         return true;
-    if (b->packed.n > WAL_RECORD_BYTES_MAX)
-        return error_set(err, ERR_LIMIT, "a batch of %zu bytes does not fit a WAL segment",
-                         b->packed.n);
+    if (!fits_a_segment(b, err))
+        return false;
     lock_take(&w->lock);
-    if (w->at > 0 &&
-        w->at + wal_framed_bytes(w->at, b->packed.n) + b->nr * 14 > w->o.segment_bytes &&
-        !cut(w, err))
-        goto out;
-    frame_batch(w, b);
-    if (!write_at(w, buf_as_bytes(&w->framed), err))
-        goto out;
-    metric_add(w->m.part_writes, (double)b->nr);
-    metric_add(w->m.part_bytes, (double)w->framed.n);
-    metric_add(w->m.saved, (double)b->saved_bytes);
-    w->written++;
-    ok = w->o.sync != WAL_SYNC_COMMIT || sync_locked(w, err);
-out:
+    if (drain(w, err) && write_batch(w, b, err)) {
+        ok = w->o.sync != WAL_SYNC_COMMIT || sync_locked(w, err);
+    } else {
+        ok = false;
+        if (is_full(err)) {
+            err->kind = ERR_FULL;
+            metric_inc(w->m.held_refused);
+        }
+    }
     lock_release(&w->lock);
     return ok || error_wrap(err, "wal segment %08u", w->segment);
+}
+
+/* With the lock, after a write that failed with err. */
+static bool
+hold_batch(struct wal *w, const struct wal_batch *b, struct error *err)
+{
+    bool first = w->hold.nr == 0;
+
+    if (!is_full(err))
+        return false;
+    err->kind = ERR_FULL;
+    if (!wal_hold_add(&w->hold, b)) {
+        metric_inc(w->m.held_refused);
+        return error_wrap(err, "the bound of samples in memory is reached");
+    }
+    metric_inc(w->m.held);
+    metric_set(w->m.held_bytes, (double)w->hold.bytes);
+    if (first)
+        log_error(&w->o.log, "the WAL cannot be written, samples stay in memory until it can",
+                  LOG_I("bytes_max", w->hold.bytes_max), LOG_E(err));
+    error_clear(err);
+    return true;
+}
+
+bool
+wal_commit_or_hold(struct wal *w, const struct wal_batch *b, struct error *err)
+{
+    bool ok = true;
+
+    if (b->nr == 0)
+        return true;
+    if (!fits_a_segment(b, err))
+        return false;
+    lock_take(&w->lock);
+    if (!drain(w, err) || !write_batch(w, b, err))
+        ok = hold_batch(w, b, err);
+    else if (w->o.sync == WAL_SYNC_COMMIT && !sync_locked(w, err))
+        error_clear(err); /* it is in the file; counted, and synced with a later one */
+    lock_release(&w->lock);
+    return ok || error_wrap(err, "wal segment %08u", w->segment);
+}
+
+uint64_t
+wal_held_bytes(struct wal *w)
+{
+    lock_take(&w->lock);
+    uint64_t bytes = w->hold.bytes;
+    lock_release(&w->lock);
+    return bytes;
 }
 
 enum wal_compression
@@ -510,7 +631,7 @@ bool
 wal_flush(struct wal *w, struct error *err)
 {
     lock_take(&w->lock);
-    bool ok = sync_locked(w, err);
+    bool ok = drain(w, err) && sync_locked(w, err);
     lock_release(&w->lock);
     return ok;
 }

@@ -25,6 +25,7 @@ struct wal_options {
     enum wal_compression compression;
     enum wal_sync sync;
     int64_t sync_interval_ms;   /* 0: 1000 */
+    uint64_t hold_bytes_max;    /* of batches kept while the disk is full; 0: 256 MiB */
     struct metrics *metrics;    /* may be NULL */
     const char *metrics_prefix; /* "prometheus_tsdb_wal" */
     struct log log;
@@ -57,8 +58,14 @@ void wal_batch_reset(struct wal_batch *b);
 /* Takes what was encoded into b->raw as one record (nothing when empty) and empties raw. */
 void wal_batch_add(struct wal_batch *b, enum wal_compression compression);
 
-/* True: every record of b is in the file (and on disk, with WAL_SYNC_COMMIT). */
+/* True: every record of b is in the file (and on disk, with WAL_SYNC_COMMIT). ERR_FULL: the disk is
+ * full, or refuses to be written. */
 MUST_CHECK bool wal_commit(struct wal *w, const struct wal_batch *b, struct error *err);
+/* The same, but while the disk is full b is kept in memory and written when there is room again, in
+ * the order of the commits. ERR_FULL only when more than hold_bytes_max would be kept. */
+MUST_CHECK bool wal_commit_or_hold(struct wal *w, const struct wal_batch *b, struct error *err);
+/* Memory of the batches that wait for room. */
+uint64_t wal_held_bytes(struct wal *w);
 
 enum wal_compression wal_compression_of(const struct wal *w);
 const char *wal_dir(const struct wal *w);

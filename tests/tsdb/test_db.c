@@ -78,6 +78,15 @@ begin(struct db *db)
     return append_begin(db_appendable(db), &o);
 }
 
+/* As a push: what cannot be logged is refused. */
+static struct appender *
+begin_durable(struct db *db)
+{
+    struct append_options o = { .must_be_durable = true };
+
+    return append_begin(db_appendable(db), &o);
+}
+
 static enum append_outcome
 add(struct appender *a, uint32_t series, int64_t t_ms, double v)
 {
@@ -412,7 +421,7 @@ Test(db, keeps_what_was_acknowledged)
         clock_virtual_init(&f.clock, T0, nth);
         bool ok = fixture_open(&f, &err);
         for (int64_t i = 0; ok && i < 60; i++) {
-            struct appender *a = begin(f.db);
+            struct appender *a = begin_durable(f.db);
             for (uint32_t s = 0; s < 5; s++)
                 cr_assert_eq(add(a, s, T0 + i * 300000, (double)i), APPEND_OK);
             ok = append_commit(a, &err);
@@ -521,7 +530,7 @@ Test(append, keeps_native_histograms)
 
 /* What cannot be logged is not acknowledged, not visible, and the series goes on when the disk has
  * room again. */
-Test(db, refuses_batches_while_the_disk_is_full)
+Test(db, refuses_pushes_while_the_disk_is_full)
 {
     struct fixture f;
     struct error err = { 0 };
@@ -529,7 +538,7 @@ Test(db, refuses_batches_while_the_disk_is_full)
     fixture_init(&f);
     fill(f.db, 3, T0, T0 + 60000);
     mem_io_set_space(&f.mem, 1);
-    struct appender *a = begin(f.db);
+    struct appender *a = begin_durable(f.db);
     cr_assert_eq(add(a, 0, T0 + 60000, 1), APPEND_OK);
     cr_assert_eq(add(a, 7, T0 + 60000, 1), APPEND_OK);
     cr_expect(!append_commit(a, &err));
