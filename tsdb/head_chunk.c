@@ -80,6 +80,7 @@ head_open_chunk(struct head_series *s, struct chunk *c)
 {
     if (s->data == NULL)
         return head_histogram_chunk(s, c);
+    chunk_xor_count(&s->xor, s->data);
     *c = (struct chunk){ .encoding = CHUNK_XOR,
                          .data = { s->data, s->data_n },
                          .min_ms = s->min_ms,
@@ -159,9 +160,9 @@ head_chunk_append(struct head *h, struct head_series *s, int64_t t_ms, double v,
 
     cut_if_due(h, s, t_ms, seals);
     n = s->data_n;
-    if (!chunk_xor_append(&s->xor, s->data, &n, s->data_cap, t_ms, v)) {
+    if (!chunk_xor_append_bits(&s->xor, s->data, &n, s->data_cap, t_ms, v)) {
         if (!data_grow(s, n + CHUNK_XOR_SAMPLE_BYTES_MAX) ||
-            !chunk_xor_append(&s->xor, s->data, &n, s->data_cap, t_ms, v))
+            !chunk_xor_append_bits(&s->xor, s->data, &n, s->data_cap, t_ms, v))
             return false;
     }
     s->data_n = (uint16_t)n;
