@@ -1,11 +1,10 @@
-/* cmd/features.h: what /api/v1/features says: every feature of Prometheus 3.14 by category, and
- * whether this server has it on.
+/* cmd/features.h: which features of /api/v1/features the command line switched on.
  *
- * Names are Prometheus's; a feature that is not built yet is false, whatever Prometheus would say
- * of itself. */
+ * http/features.c knows every feature and what is built; here is only what hangs on a flag. Names
+ * are Prometheus's. */
 #pragma once
 #include "cmd/flags.h"
 #include "http/http.h"
 
-/* Sorted by category, then name; in the arena. */
+/* In the arena. */
 struct http_feature *features_list(const struct flags *flags, struct arena *arena, size_t *nr);

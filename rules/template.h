@@ -48,6 +48,3 @@ bool template_is_plain(const struct template *t);
  * template: ...>". */
 MUST_CHECK bool template_expand(const struct template *t, const struct template_alert *alert,
                                 const struct template_env *env, struct buf *out, struct error *err);
-
-/* Names the functions that Prometheus adds to Go's own: for /api/v1/features. */
-void template_functions_each(void (*fn)(void *arg, const char *name), void *arg);

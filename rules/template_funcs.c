@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/decimal.h"
@@ -993,18 +992,4 @@ const struct tfunc *
 tfunc_find(struct str name)
 {
     return bsearch(&name, functions, ARRAY_LEN(functions), sizeof functions[0], tfunc_cmp);
-}
-
-void
-template_functions_each(void (*fn)(void *arg, const char *name), void *arg)
-{
-    static const char go[] =
-        " and call eq ge gt html index js le len lt ne not or print printf println slice urlquery ";
-
-    for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
-        char word[32];
-        snprintf(word, sizeof word, " %s ", functions[i].name);
-        if (strstr(go, word) == NULL)
-            fn(arg, functions[i].name);
-    }
 }
