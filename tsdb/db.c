@@ -433,6 +433,7 @@ db_open(const char *path, const struct io *io, const struct clock *clock,
                                .range_ms = db->o.min_block_ms,
                                .samples_per_chunk = db->o.samples_per_chunk,
                                .metadata_wal = db->o.metadata_wal,
+                               .guard_clock = true,
                                .admit_series = db->o.admit_series,
                                .admit_arg = db->o.admit_arg };
     db->head = head_new(&ho);

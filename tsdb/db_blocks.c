@@ -111,11 +111,11 @@ db_blocks_ref(struct db *db, int64_t min_ms, int64_t max_ms, size_t *nr)
 int64_t
 db_blocks_in_order_max(struct db *db)
 {
-    int64_t max_ms = INT64_MIN;
+    int64_t max_ms = INT64_MIN, horizon_ms = head_horizon_ms(db->head);
 
     for (size_t i = 0; i < db->blocks_nr; i++) {
         const struct block_meta *meta = block_meta(db->blocks[i]);
-        if (!block_meta_has_hint(meta, BLOCK_HINT_OOO) &&
+        if (meta->min_ms <= horizon_ms && !block_meta_has_hint(meta, BLOCK_HINT_OOO) &&
             !block_meta_has_hint(meta, BLOCK_HINT_STALE) &&
             !block_meta_has_hint(meta, BLOCK_HINT_SELECTED))
             max_ms = MAX(max_ms, meta->max_ms);
@@ -151,7 +151,8 @@ swap_list(struct db *db, struct block *added, struct block *const *gone, size_t 
     old_nr = db->blocks_nr;
     db->blocks = v;
     db->blocks_nr = nr;
-    if (added != NULL && !block_meta_has_hint(block_meta(added), BLOCK_HINT_OOO) && gone_nr == 0)
+    if (added != NULL && !block_meta_has_hint(block_meta(added), BLOCK_HINT_OOO) && gone_nr == 0 &&
+        block_meta(added)->min_ms <= head_horizon_ms(db->head))
         head_set_min_valid_ms(db->head, block_meta(added)->max_ms);
     rwlock_release(&db->blocks_lock);
     for (size_t i = 0; i < old_nr; i++)

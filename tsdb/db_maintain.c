@@ -131,6 +131,8 @@ cut_due(const struct db *db)
 {
     int64_t min_ms = uncut_min_ms(db), max_ms = head_max_ms(db->head);
 
+    if (max_ms != INT64_MIN)
+        max_ms = MIN(max_ms, head_horizon_ms(db->head));
     return max_ms != INT64_MIN && head_min_ms(db->head) != INT64_MAX && max_ms > min_ms &&
            (uint64_t)max_ms - (uint64_t)min_ms > (uint64_t)(db->o.min_block_ms / 2 * 3);
 }
@@ -168,11 +170,34 @@ cut_block(struct db *db, bool *waits, struct error *err)
     return truncate_soon(db, err);
 }
 
+/* Blocks were cut while the machine's clock stood far ahead, and it is back: what they hold stays,
+ * but they no longer say where the present begins. */
+static bool
+clock_is_back(const struct db *db)
+{
+    return head_min_valid_ms(db->head) > head_horizon_ms(db->head);
+}
+
+static void
+step_back(struct db *db)
+{
+    rwlock_read(&db->blocks_lock);
+    int64_t min_valid_ms = db_blocks_in_order_max(db);
+    rwlock_release(&db->blocks_lock);
+    head_step_back(db->head, min_valid_ms);
+    db->cut_end_ms = min_valid_ms;
+    db->truncate_due = false;
+    log_warn(&db->o.log, "the machine's clock was set back, blocks of the future are kept aside",
+             LOG_I("accepting_from", min_valid_ms));
+}
+
 static bool
 make_blocks(struct db *db, struct error *err)
 {
     bool waits = false;
 
+    if (clock_is_back(db))
+        step_back(db);
     if (!truncate_soon(db, err) || !head_seal_retry(db->head, err))
         return false;
     while (!waits && cut_due(db))
@@ -210,7 +235,8 @@ round_wait(struct db *db)
 {
     int64_t until_ns = clock_monotonic_ns(db->clock) + db->o.maintenance_ms * 1000000;
 
-    while (!db->stopping && !db->soon && !cut_due(db) && clock_monotonic_ns(db->clock) < until_ns)
+    while (!db->stopping && !db->soon && !cut_due(db) && !clock_is_back(db) &&
+           clock_monotonic_ns(db->clock) < until_ns)
         cond_wait_ms(&db->wake, &db->wake_lock, MIN(db->o.maintenance_ms, (int64_t)CUT_LOOK_MS));
 }
 

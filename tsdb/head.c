@@ -316,12 +316,33 @@ head_bounds_update(struct head *h, int64_t min_ms, int64_t max_ms)
         continue;
 }
 
+/* Scrapes and pushes refuse what is more than ten minutes ahead; a little more here, since a batch
+ * may wait between their look at the clock and ours. Still less than half of a default range, so
+ * that the present stays inside the window whatever was accepted. */
+#define AHEAD_MAX_MS      (INT64_C(15) * 60 * 1000)
+/* 2026-11-01: no clock that is right stands before it. */
+#define CLOCK_BELIEVED_MS INT64_C(1793491200000)
+
+int64_t
+head_horizon_ms(const struct head *h)
+{
+    int64_t now_ms = h->o.guard_clock ? clock_now_ms(h->o.clock) : 0;
+
+    return now_ms < CLOCK_BELIEVED_MS ? INT64_MAX : now_ms + AHEAD_MAX_MS;
+}
+
+void
+head_step_back(struct head *h, int64_t min_valid_ms)
+{
+    atomic_store_explicit(&h->min_valid_ms, min_valid_ms, memory_order_release);
+}
+
 bool
 head_compactable(const struct head *h)
 {
-    int64_t min_ms = head_min_ms(h), max_ms = head_max_ms(h);
+    int64_t min_ms = head_min_ms(h), max_ms = MIN(head_max_ms(h), head_horizon_ms(h));
 
-    return max_ms != INT64_MIN && min_ms != INT64_MAX &&
+    return max_ms != INT64_MIN && min_ms != INT64_MAX && max_ms > min_ms &&
            (uint64_t)max_ms - (uint64_t)min_ms > (uint64_t)(h->o.range_ms / 2 * 3);
 }
 

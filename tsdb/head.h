@@ -38,6 +38,7 @@ struct head_options {
     int64_t range_ms; /* block range: chunks never cross its multiples */
     uint32_t samples_per_chunk;
     bool metadata_wal;
+    bool guard_clock; /* see head_horizon_ms(); off: any time is taken, for tools */
     bool (*admit_series)(void *arg);
     void *admit_arg;
 };
@@ -56,9 +57,17 @@ struct appendable *head_appendable(struct head *h);
 /* Bounds of what is in the head: INT64_MAX and INT64_MIN while it is empty. */
 int64_t head_min_ms(const struct head *h);
 int64_t head_max_ms(const struct head *h);
-/* Nothing below is accepted: the end of the newest block. Only grows. */
+/* Nothing below is accepted: the end of the newest block. Only grows, but for head_step_back(). */
 int64_t head_min_valid_ms(const struct head *h);
 void head_set_min_valid_ms(struct head *h, int64_t t_ms);
+/* Times above are no part of the present: what is sent from there is out of bounds, and what is
+ * there already (from a directory that another program left, or while the machine's clock was
+ * wrong) moves neither the window of accepted times nor the next cut. INT64_MAX when the clock
+ * cannot be believed either: it stands before this program was written, as after a reset. */
+int64_t head_horizon_ms(const struct head *h);
+/* After the machine's clock was set back: sets the minimum again, to what blocks of the past say.
+ */
+void head_step_back(struct head *h, int64_t min_valid_ms);
 /* The head spans more than one and a half block ranges: time to cut one. */
 bool head_compactable(const struct head *h);
 /* True while an appender that was begun earlier may still add samples below t_ms. */

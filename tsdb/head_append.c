@@ -26,13 +26,14 @@ appender_of(struct appender *a)
 }
 
 static int64_t
-appendable_min_valid(const struct head *h)
+appendable_min_valid(const struct head *h, int64_t horizon_ms)
 {
     int64_t max_ms = head_max_ms(h), min_valid = head_min_valid_ms(h);
 
     /* Half a range behind the newest sample the window of the next block cut begins. */
     if (max_ms == INT64_MIN)
         return min_valid;
+    max_ms = MIN(max_ms, horizon_ms);
     return MAX(max_ms < INT64_MIN + h->o.range_ms ? INT64_MIN : max_ms - h->o.range_ms / 2,
                min_valid);
 }
@@ -41,6 +42,7 @@ struct appender *
 head_append_begin(struct appendable *storage, const struct append_options *options)
 {
     struct head *h = CONTAINER_OF(storage, struct head, appendable);
+    int64_t horizon_ms = head_horizon_ms(h);
 
     lock_take(&h->appenders_lock);
     struct head_appender *a = h->idle;
@@ -48,7 +50,8 @@ head_append_begin(struct appendable *storage, const struct append_options *optio
         h->idle = a->next;
     else
         a = MEM_NEW(struct head_appender);
-    a->min_valid_ms = appendable_min_valid(h);
+    a->horizon_ms = horizon_ms;
+    a->min_valid_ms = appendable_min_valid(h, horizon_ms);
     a->next = h->open;
     a->prev = NULL;
     if (h->open != NULL)
@@ -138,9 +141,19 @@ head_begin_at(struct head_appender *a, int64_t t_ms)
         atomic_compare_exchange_strong(&h->min_ms, &none, t_ms);
     }
     lock_take(&h->appenders_lock);
-    a->min_valid_ms = appendable_min_valid(h);
+    a->min_valid_ms = appendable_min_valid(h, a->horizon_ms);
     lock_release(&h->appenders_lock);
     a->empty = false;
+}
+
+static inline bool
+in_bounds(struct head_appender *a, int64_t t_ms)
+{
+    if (UNLIKELY(t_ms > a->horizon_ms))
+        return false; /* before it could be the head's first */
+    if (UNLIKELY(a->empty))
+        head_begin_at(a, t_ms);
+    return t_ms >= a->min_valid_ms;
 }
 
 static bool
@@ -306,9 +319,7 @@ append_float(struct appender *base, series_ref *ref, struct labels labels, int64
     struct head_series *s;
 
     (void)st_ms;
-    if (UNLIKELY(a->empty))
-        head_begin_at(a, t_ms);
-    if (t_ms < a->min_valid_ms) {
+    if (UNLIKELY(!in_bounds(a, t_ms))) {
         count_outcome(a->head, APPEND_OUT_OF_BOUNDS, false);
         return APPEND_OUT_OF_BOUNDS;
     }
@@ -371,9 +382,7 @@ append_hist(struct appender *base, series_ref *ref, struct labels labels, int64_
     struct error err = { 0 };
 
     (void)st_ms;
-    if (a->empty)
-        head_begin_at(a, t_ms);
-    if (t_ms < a->min_valid_ms) {
+    if (!in_bounds(a, t_ms)) {
         count_outcome(a->head, APPEND_OUT_OF_BOUNDS, true);
         return APPEND_OUT_OF_BOUNDS;
     }

@@ -23,6 +23,7 @@ struct head_appender {
     struct head_appender *next, *prev; /* in head.open or head.idle */
     struct append_options options;
     int64_t min_valid_ms;           /* read by others under appenders_lock */
+    int64_t horizon_ms;             /* later samples are out of bounds */
     const struct head_series *hint; /* the batch's newest series: new ones resemble it */
     bool empty;                     /* the head had no sample when the batch began */
 
