@@ -324,7 +324,7 @@ def check_busy(s):
 
 def check_timeout(s):
     query = urllib.parse.parse_qs(long_query())["query"][0]
-    status, answer = get_json(f"{s.url}/api/v1/query?" + urllib.parse.urlencode({"query": query, "timeout": "100ms"}))
+    status, answer = get_json(f"{s.url}/api/v1/query?" + urllib.parse.urlencode({"query": query, "timeout": "1ms"}))
     assert status in (503, 422) and re.search(r"query timed out in|too many samples", answer["error"]), (status, answer)
 
 
