@@ -97,23 +97,29 @@ struct record_samples_v1 {
     uint64_t base_ref;
     int64_t base_t_ms;
 };
-/* One and two bytes are nearly all there is. */
+static inline int64_t
+record_unzigzag(uint32_t u)
+{
+    return (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
+}
+
+/* Up to three bytes are nearly all there is. */
 static inline size_t
 record_varint(const uint8_t *p, size_t n, int64_t *v)
 {
-    uint64_t u;
-
-    if (UNLIKELY(n < 2))
+    if (UNLIKELY(n < 3))
         return varint_get(p, n, v);
     if (p[0] < 0x80) {
-        u = p[0];
-        *v = (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
+        *v = record_unzigzag(p[0]);
         return 1;
     }
     if (p[1] < 0x80) {
-        u = (uint64_t)(p[0] & 0x7F) | (uint64_t)p[1] << 7;
-        *v = (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
+        *v = record_unzigzag((p[0] & 0x7Fu) | (uint32_t)p[1] << 7);
         return 2;
+    }
+    if (p[2] < 0x80) {
+        *v = record_unzigzag((p[0] & 0x7Fu) | (p[1] & 0x7Fu) << 7 | (uint32_t)p[2] << 14);
+        return 3;
     }
     return varint_get(p, n, v);
 }
