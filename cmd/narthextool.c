@@ -282,6 +282,32 @@ static const struct tool_param matchers_set_args[] = {
 };
 static const struct tool_param matchers_delete_args[] = { QUERY_ARG, NAME_ARG };
 
+static const struct tool_param sd_flags[] = {
+    { .name = "timeout",
+      .type = TOOL_DURATION,
+      .dflt = "30s",
+      .help = "Accepted for compatibility: static and file targets are there at once." },
+};
+static const struct tool_param sd_args[] = {
+    { .name = "config-file",
+      .type = TOOL_FILE,
+      .required = true,
+      .help = "The configuration file." },
+    { .name = "job", .type = TOOL_STR, .required = true, .help = "The job's name." },
+};
+
+/* Commands of promtool that are not built yet: their lines are understood, and refused. */
+static const struct tool_param any_args[] = {
+    { .name = "args", .type = TOOL_STR, .many = true, .help = "Not read." },
+};
+
+static int
+not_built(struct tool *t)
+{
+    fprintf(stderr, "narthextool: %s is not built yet\n", t->line.command->name);
+    return TOOL_FAILED;
+}
+
 const struct tool_command tool_commands[] = {
     { "", PARAMS(root_flags), NO_PARAMS, NULL,
       "Checks, tests and converts what a Prometheus server reads and writes.", false },
@@ -332,6 +358,17 @@ const struct tool_command tool_commands[] = {
       tool_matchers_set, "Set or replace a matcher in every selector.", false },
     { "promql label-matchers delete", NO_PARAMS, PARAMS(matchers_delete_args), tool_matchers_delete,
       "Take a matcher out of every selector.", false },
+    { "check service-discovery", PARAMS(sd_flags), PARAMS(sd_args), tool_check_sd,
+      "The targets of a job before and after relabelling.", false },
+    { "push", NO_PARAMS, NO_PARAMS, NULL, "Push to a server.", false },
+    { "push metrics", NO_PARAMS, PARAMS(any_args), not_built, "Not built yet.", true },
+    { "query analyze", NO_PARAMS, PARAMS(any_args), not_built, "Not built yet.", true },
+    { "debug", NO_PARAMS, NO_PARAMS, NULL, "Collect what a server says of itself.", true },
+    { "debug pprof", NO_PARAMS, PARAMS(any_args), not_built, "Not built yet.", true },
+    { "debug metrics", NO_PARAMS, PARAMS(any_args), not_built, "Not built yet.", true },
+    { "debug all", NO_PARAMS, PARAMS(any_args), not_built, "Not built yet.", true },
+    { "tsdb bench write", NO_PARAMS, PARAMS(any_args), not_built, "Not built yet.", true },
+    { "tsdb bench", NO_PARAMS, NO_PARAMS, NULL, "Benchmarks.", true },
 };
 const size_t tool_commands_nr = ARRAY_LEN(tool_commands);
 
@@ -385,8 +422,8 @@ main(int argc, char **argv)
     io_guard_install();
     int status =
         tool_line_parse(&t.line, tool_commands, tool_commands_nr, argc, argv, t.io, &out, &err);
-    fwrite(out.p, 1, out.n, stdout);
-    fwrite(err.p, 1, err.n, stderr);
+    tool_put(&out, stdout);
+    tool_put(&err, stderr);
     if (status < 0 && tool_bool(&t.line, "version")) {
         printf("narthextool, version %s (as promtool %s)\n", NARTHEX_VERSION, PROMETHEUS_VERSION);
         status = TOOL_OK;

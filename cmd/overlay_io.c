@@ -291,6 +291,8 @@ overlay_rename(const struct io *io, const char *from, const char *to, struct err
 {
     struct io_stat st;
 
+    if (is_below(io, from, &st) && st.is_dir)
+        return error_set(err, ERR_UNAVAILABLE, "'%s': read-only directory", from);
     if (!copy_up(io, from, err) || !raise_dir(io, to, err) ||
         !io_rename(above_of(io), from, to, err))
         return false;

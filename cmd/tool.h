@@ -1,6 +1,8 @@
 /* cmd/tool.h: what the commands of narthextool share. One process runs one command, on one thread;
  * each handler prints to standard output and error as promtool does and returns the exit status. */
 #pragma once
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "cmd/tool_line.h"
@@ -50,6 +52,8 @@ int tool_matchers_delete(struct tool *t);
 
 /* ---- tool_text.c ---- */
 
+/* Everything to a stream; empties nothing. */
+void tool_put(const struct buf *text, FILE *to);
 /* Prints the error's text as a line to standard error and releases it; gives TOOL_FAILED. */
 int tool_fail(struct error *err);
 /* Says an unknown key as Prometheus does; every other error stays as the loader said it. False. */

@@ -398,7 +398,7 @@ print_counts(struct page *page)
                    (double)v[i].nr / (double)total * 100);
     buf_printf(&table.text, "Total\t%zu\t100%%\n", total);
     tool_table_print(&table, &out);
-    fwrite(out.p, 1, out.n, stdout);
+    tool_put(&out, stdout);
     buf_fini(&out);
 }
 

@@ -153,7 +153,7 @@ print_series(const struct querier *q, const struct selection *s, print_fn print,
         if (samples.nr > 0)
             print(s->v[i].labels, &samples, &out);
         if (out.n >= OUT_BYTES || i + 1 == s->nr || !ok) {
-            fwrite(out.p, 1, out.n, stdout);
+            tool_put(&out, stdout);
             buf_reset(&out);
         }
     }

@@ -164,7 +164,7 @@ print_block(struct import *im, struct block_id id, struct error *err)
         tool_blocks_print(im->t->io, &block, 1, !im->header_printed,
                           tool_bool(&im->t->line, "human-readable"), &out);
         im->header_printed = true;
-        fwrite(out.p, 1, out.n, stdout);
+        tool_put(&out, stdout);
         block_unref(block);
     }
     buf_fini(&path);

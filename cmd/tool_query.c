@@ -62,7 +62,7 @@ call_and_print(struct tool *t, const char *path, struct buf *params, bool get, p
 
     if (ok) {
         print(data, as_json, &out);
-        fwrite(out.p, 1, out.n, stdout);
+        tool_put(&out, stdout);
         json_decref(root);
     } else {
         error_wrap(&err, "query error");

@@ -137,8 +137,9 @@ bool
 suite_append(struct suite *s, int64_t t_ms, struct error *err)
 {
     const struct append_options options = { .start_ms = t_ms };
-    struct appender *app = append_begin(db_appendable(s->db), &options);
 
+    clock_virtual_step_wall(&s->clock, t_ms - clock_now_ms(&s->clock.base));
+    struct appender *app = append_begin(db_appendable(s->db), &options);
     for (size_t i = 0; i < s->inputs_nr; i++) {
         struct suite_input *in = &s->inputs[i];
         for (; in->next < in->nr && in->samples[in->next].t_ms <= t_ms; in->next++)
@@ -305,8 +306,9 @@ suite_open(struct suite *s, struct tool *t, const struct test_file *file,
     *s = (struct suite){ .t = t, .test = test };
     arena_init(&s->arena, SIZE_MAX);
     mem_io_init(&s->fs);
+    clock_virtual_init(&s->clock, test->start_ns / NS_PER_MS, 1);
     s->external_labels = discovery_config_labels(file->pool, &test->external_labels);
-    if (!load_inputs(s, &err) || !db_open("/db", &s->fs.io, t->clock, &o, &s->db, &err)) {
+    if (!load_inputs(s, &err) || !db_open("/db", &s->fs.io, &s->clock.base, &o, &s->db, &err)) {
         suite_error(errors, "%s", error_text(&err));
         error_clear(&err);
         return false;

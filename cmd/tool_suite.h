@@ -32,6 +32,7 @@ struct suite {
     const struct test_group *test;
     struct arena arena;
     struct mem_io fs;
+    struct clock_virtual clock; /* the database's: stands at the test's time */
     struct db *db;
     struct engine *engine;
     struct rules_options options;

@@ -12,6 +12,13 @@
 #define NS_PER_S  INT64_C(1000000000)
 #define STDIN_MAX (1u << 30)
 
+void
+tool_put(const struct buf *text, FILE *to)
+{
+    if (text->n > 0)
+        fwrite(text->p, 1, text->n, to);
+}
+
 int
 tool_fail(struct error *err)
 {

@@ -239,7 +239,7 @@ tool_tsdb_list(struct tool *t)
     if (ok)
         tool_blocks_print(t->io, blocks.v, blocks.nr, true, tool_bool(&t->line, "human-readable"),
                           &out);
-    fwrite(out.p, 1, out.n, stdout);
+    tool_put(&out, stdout);
     buf_fini(&out);
     tool_blocks_close(&blocks);
     return ok ? TOOL_OK : tool_fail(&err);
