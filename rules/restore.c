@@ -105,10 +105,13 @@ alerting_restore(struct rule *r, const struct rule_context *cx, struct querier *
     struct matcher *matchers = ARENA_NEW_ARRAY(cx->arena, struct matcher, r->labels.nr + 2);
     if (select_for_state(r, cx, q, matchers, &nr, &set, &err)) {
         struct sample_buf samples;
-        sample_buf_init(&samples, cx->arena);
+        struct arena histograms; /* its own: a reset of the samples empties it */
+        arena_init(&histograms, SIZE_MAX);
+        sample_buf_init(&samples, &histograms);
         for (uint32_t i = 0; i < set->nr; i++)
             restore_from_series(r, cx, set, i, &samples, lock);
         sample_buf_fini(&samples);
+        arena_fini(&histograms);
     } else {
         log_error(&cx->options->log, "Failed to restore 'for' state", LOG_S("alertname", r->name),
                   LOG_E(&err));
