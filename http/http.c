@@ -439,7 +439,8 @@ http_set_ready(struct http *h, enum http_readiness readiness, const struct http_
 {
     struct http_deps *d = &h->deps;
 
-    if (parts != NULL) {
+    /* Once ready, requests read them. */
+    if (parts != NULL && atomic_load(&h->readiness) != HTTP_READY) {
         d->engine = parts->engine != NULL ? parts->engine : d->engine;
         d->queryable = parts->queryable != NULL ? parts->queryable : d->queryable;
         d->db = parts->db != NULL ? parts->db : d->db;

@@ -19,14 +19,14 @@
 #include "http/server.h"
 #include "tests/http/client.h"
 
-enum { TARGETS = 12, SERIES = 60, CLIENTS = 4 };
+enum { TARGETS = 12, SERIES = 60, CLIENTS = 4, LATE_CONNECTIONS = 6 };
 
 struct stress {
     char dir[256], config_path[300], rules_path[300];
     uint16_t exporter_port;
     struct server *server;
     uint16_t port;
-    _Atomic bool over;
+    _Atomic bool over, late_ready;
     _Atomic uint64_t pages, asked, answered, reloads;
 };
 
@@ -274,6 +274,40 @@ hang_up(struct stress *s)
     close(fd);
 }
 
+/* Goes on asking on connections that it has while the server stops. */
+static void *
+late_client(void *arg)
+{
+    struct stress *s = arg;
+    struct buf target = { 0 }, out = { 0 };
+    int fds[LATE_CONNECTIONS];
+    unsigned open_nr = LATE_CONNECTIONS;
+
+    for (unsigned i = 0; i < LATE_CONNECTIONS; i++)
+        fds[i] = client_open(s->port);
+    atomic_store(&s->late_ready, true);
+    for (unsigned n = 0; open_nr > 0; n++) {
+        for (unsigned i = 0; i < LATE_CONNECTIONS; i++) {
+            if (fds[i] < 0)
+                continue;
+            buf_reset(&target);
+            buf_c(&target, "GET ");
+            target_of(targets[(n + i) % ARRAY_LEN(targets)], &target);
+            buf_c(&target, " HTTP/1.1\r\nHost: a\r\n\r\n");
+            client_send(fds[i], buf_z(&target));
+            buf_reset(&out);
+            if (client_read_response(fds[i], &out) != 0)
+                continue;
+            close(fds[i]);
+            fds[i] = -1;
+            open_nr--;
+        }
+    }
+    buf_fini(&target);
+    buf_fini(&out);
+    return NULL;
+}
+
 struct client {
     struct stress *s;
     unsigned seed;
@@ -380,7 +414,13 @@ main(void)
     start(&s, &r);
     run_all(&s, seconds == NULL ? 6 : (unsigned)atoi(seconds));
     double before = number(&s, samples);
+    pthread_t late;
+    ASSERT(pthread_create(&late, NULL, late_client, &s) == 0);
+    while (!atomic_load(&s.late_ready))
+        usleep(1000);
+    usleep(50000);
     stop(&s, &r);
+    pthread_join(late, NULL);
     unsigned blocks = blocks_nr(&s);
     start(&s, &r);
     double after = number(&s, samples);
