@@ -369,6 +369,8 @@ const struct tool_command tool_commands[] = {
     { "debug all", NO_PARAMS, PARAMS(any_args), not_built, "Not built yet.", true },
     { "tsdb bench write", NO_PARAMS, PARAMS(any_args), not_built, "Not built yet.", true },
     { "tsdb bench", NO_PARAMS, NO_PARAMS, NULL, "Benchmarks.", true },
+    { "tsdb create-blocks-from rules", NO_PARAMS, PARAMS(any_args), not_built, "Not built yet.",
+      true },
 };
 const size_t tool_commands_nr = ARRAY_LEN(tool_commands);
 
