@@ -17,6 +17,7 @@ add_executable(narthextool
     ${CMAKE_CURRENT_LIST_DIR}/tool_dump.c
     ${CMAKE_CURRENT_LIST_DIR}/tool_http.c
     ${CMAKE_CURRENT_LIST_DIR}/tool_import.c
+    ${CMAKE_CURRENT_LIST_DIR}/tool_junit.c
     ${CMAKE_CURRENT_LIST_DIR}/tool_promql.c
     ${CMAKE_CURRENT_LIST_DIR}/tool_query.c
     ${CMAKE_CURRENT_LIST_DIR}/tool_query_print.c

@@ -10,7 +10,7 @@
 #include "base/quote.h"
 #include "base/regex.h"
 #include "cmd/tool.h"
-#include "cmd/tool_suite.h"
+#include "cmd/tool_junit.h"
 #include "cmd/tool_test_text.h"
 #include "model/histogram_math.h"
 #include "promql/series_desc.h"
@@ -409,71 +409,6 @@ run_group(struct tool *t, const struct test_file *file, const struct test_group 
     if (debug)
         fprintf(stderr, "DEBUG: Test %s finished, took %s\n", name,
                 duration_go_text(clock_monotonic_ns(t->clock) - started_ns, took));
-}
-
-/* ---- JUnit ---- */
-
-static void
-xml_escaped(struct str s, struct buf *out)
-{
-    static const struct {
-        char c;
-        const char *text;
-    } escapes[] = { { '"', "&#34;" }, { '\'', "&#39;" }, { '&', "&amp;" },  { '<', "&lt;" },
-                    { '>', "&gt;" },  { '\t', "&#x9;" }, { '\n', "&#xA;" }, { '\r', "&#xD;" } };
-    uint32_t rune;
-
-    for (size_t n; s.n > 0; s = str_skip(s, n)) {
-        const char *text = NULL;
-        n = str_rune(s, &rune);
-        for (size_t i = 0; i < ARRAY_LEN(escapes); i++)
-            if (rune == (uint32_t)escapes[i].c)
-                text = escapes[i].text;
-        if (text != NULL)
-            buf_c(out, text);
-        else
-            buf_rune(out, rune < 0x20 ? 0xFFFD : rune); /* XML has no other control characters */
-    }
-}
-
-/* The cases of one file, collected. */
-struct junit_suite {
-    struct buf cases;
-    size_t cases_nr, failures_nr, errors_nr;
-    char when[32];
-};
-
-static void
-junit_case(struct junit_suite *j, const char *name, const struct suite_errors *errors, size_t from,
-           bool aborted)
-{
-    const char *tag = aborted ? "error" : "failure";
-
-    j->cases_nr++;
-    buf_c(&j->cases, "<testcase name=\"");
-    xml_escaped(str_c(name), &j->cases);
-    buf_c(&j->cases, "\">");
-    for (size_t i = from; i < errors->nr; i++) {
-        buf_printf(&j->cases, "<%s>", tag);
-        xml_escaped(str_c(errors->v[i]), &j->cases);
-        buf_printf(&j->cases, "</%s>", tag);
-        j->errors_nr += aborted;
-        j->failures_nr += !aborted;
-    }
-    buf_c(&j->cases, "</testcase>");
-}
-
-static void
-junit_print(struct junit_suite *j, struct str name, struct buf *out)
-{
-    buf_c(out, "<testsuite name=\"");
-    xml_escaped(name, out);
-    buf_printf(out,
-               "\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"0\" timestamp=\"%s\">",
-               j->cases_nr, j->failures_nr, j->errors_nr, j->when);
-    buf_str(out, buf_as_str(&j->cases));
-    buf_c(out, "</testsuite>");
-    buf_fini(&j->cases);
 }
 
 /* ---- files ---- */
