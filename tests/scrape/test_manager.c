@@ -199,7 +199,7 @@ Test(manager, a_bad_target_gets_a_clear_error_and_the_others_go_on)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         buf_printf(
             &texts[i],
-            "job_name: j%zu\nscrape_interval: 1s\nscrape_timeout: 500ms\nmetrics_path: %s\n%s"
+            "job_name: j%zu\nscrape_interval: 3s\nscrape_timeout: 3s\nmetrics_path: %s\n%s"
             "static_configs: [{targets: [\"127.0.0.1:%%d\"]}]\n",
             i, bad[i].path, bad[i].more);
         jobs[i] = buf_z(&texts[i]);
