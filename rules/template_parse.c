@@ -335,6 +335,8 @@ operand(struct parse *p)
         struct tnode *chain = node_new(p, NODE_CHAIN, peek(p));
         chain->pipe = n;
         n = chain;
+    } else {
+        n->pos = peek(p).pos; /* where Go says that it is: at the first field behind it */
     }
     while (peek(p).kind == ITEM_FIELD)
         names_add(p, n, str_skip(next(p).text, 1));

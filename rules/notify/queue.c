@@ -72,11 +72,14 @@ queued_alert_new(const struct alert_message *alert)
     struct json j = json_to(&b);
 
     json_open(&j, '{');
-    write_labels(&j, "annotations", alert->annotations);
+    if (alert->annotations.nr != 0) /* else it is left out, as Go does with what may be empty */
+        write_labels(&j, "annotations", alert->annotations);
     write_time(&j, "endsAt", alert->ends_at_ns);
     write_time(&j, "startsAt", alert->starts_at_ns);
-    json_key(&j, "generatorURL");
-    json_str_html(&j, alert->generator_url);
+    if (alert->generator_url.n != 0) {
+        json_key(&j, "generatorURL");
+        json_str_html(&j, alert->generator_url);
+    }
     write_labels(&j, "labels", alert->labels);
     json_close(&j, '}');
     struct queued_alert *a = mem_alloc(sizeof *a + b.n);

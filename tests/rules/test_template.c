@@ -213,7 +213,7 @@ static const struct {
     { "{{ externalURL }}{{ pathPrefix }}", "http://x/p/p" },
     { "{{ $value | humanizePercentage }}", "25%" },
     /* errors, with the column after Prometheus's prefix of 112 bytes */
-    { "{{ $labels.x.y }}", "error executing template __alert_X: template: __alert_X:1:115: "
+    { "{{ $labels.x.y }}", "error executing template __alert_X: template: __alert_X:1:122: "
                            "executing \"__alert_X\" at <$labels.x.y>: can't "
                            "evaluate field y in type string" },
     { "{{ nope }}", "template: __alert_X:1: function \"nope\" not defined" },
@@ -225,6 +225,10 @@ static const struct {
     { "{{ humanize }}",
       "error executing template __alert_X: template: __alert_X:1:115: executing \"__alert_X\" at "
       "<humanize>: wrong number of args for humanize: want 1 got 0" },
+    { "{{ .Nothing.There }}",
+      "error executing template __alert_X: template: __alert_X:1:123: executing \"__alert_X\" at "
+      "<.Nothing.There>: can't evaluate field Nothing in type struct { Labels map[string]string; "
+      "ExternalLabels map[string]string; ExternalURL string; Value interface {} }" },
     { "{{ query \"up\" }}",
       "error executing template __alert_X: template: __alert_X:1:115: executing \"__alert_X\" at "
       "<query \"up\">: error calling query: queries are not available here" },
