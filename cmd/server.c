@@ -453,6 +453,8 @@ rules_make(struct server *s)
         .log = s->log,
         .metrics = s->metrics,
         .notify = notifier_send,
+        .concurrent_evals_max =
+            f->feature.concurrent_rule_eval ? f->rules_max_concurrent_evals : 0,
         .resend_delay_ms = f->rules_alert_resend_delay_ms,
         .outage_tolerance_ms = f->rules_alert_for_outage_tolerance_ms,
         .grace_period_ms = f->rules_alert_for_grace_period_ms,

@@ -66,6 +66,7 @@ rule_group_new(const struct rules_options *options, struct rules_metrics *metric
         }
         g->rules_nr++;
     }
+    rule_batches_init(&g->batches, options, g->rules, g->rules_nr);
     return g;
 }
 
@@ -102,6 +103,7 @@ rule_group_free(struct rule_group *g)
         rule_free(g->rules[i]);
     for (size_t i = 0; i < g->stale_nr; i++)
         rule_labels_free(g->stale[i]);
+    rule_batches_fini(&g->batches);
     mem_free(g->stale);
     mem_free(g->rules);
     mem_free(g->key);
@@ -444,20 +446,92 @@ is_canceled(const _Atomic bool *canceled)
     return canceled != NULL && atomic_load(canceled);
 }
 
+/* One batch on several threads: each lane takes the next rule. */
+struct lanes {
+    struct rule_group *g;
+    const struct rule_context *cx;
+    const size_t *order; /* NULL: as they stand */
+    size_t end;
+    _Atomic size_t next, samples_nr;
+};
+
+static void
+lane_run(void *arg, size_t lane)
+{
+    struct lanes *l = arg;
+    size_t i;
+
+    while ((i = atomic_fetch_add(&l->next, 1)) < l->end && !is_canceled(l->cx->canceled)) {
+        struct rule_context cx = *l->cx;
+        struct arena arena;
+        arena_init(&arena, SIZE_MAX);
+        cx.arena = &arena;
+        size_t nr = evaluate_one(l->g, l->g->rules[l->order == NULL ? i : l->order[i]], &cx);
+        atomic_fetch_add(&l->samples_nr, nr);
+        arena_fini(&arena);
+    }
+}
+
+/* Takes up to want of the slots that all groups share. */
+static size_t
+slots_take(_Atomic int64_t *slots, size_t want)
+{
+    int64_t free_nr = atomic_load(slots), take;
+
+    do {
+        take = MIN(MAX(free_nr, (int64_t)0), (int64_t)want);
+    } while (!atomic_compare_exchange_weak(slots, &free_nr, free_nr - take));
+    return (size_t)take;
+}
+
+static void
+batch_evaluate(struct lanes *l, size_t start, size_t end)
+{
+    bool alone = end - start < 2 || l->g->slots == NULL;
+    size_t more = alone ? 0 : slots_take(l->g->slots, end - start - 1);
+
+    atomic_store(&l->next, start);
+    l->end = end;
+    pool_run(l->cx->options->pool, more + 1, lane_run, l);
+    if (more != 0)
+        atomic_fetch_add(l->g->slots, (int64_t)more);
+}
+
+static size_t
+evaluate_rules(struct rule_group *g, const struct rule_context *cx)
+{
+    const struct rule_batches *b = &g->batches;
+    struct lanes l = { .g = g, .cx = cx, .order = b->order };
+
+    if (b->nr == 0) {
+        l.end = g->rules_nr;
+        lane_run(&l, 0);
+    }
+    for (size_t i = 0; i < b->nr; i++)
+        batch_evaluate(&l, i == 0 ? 0 : b->ends[i - 1], b->ends[i]);
+    return atomic_load(&l.samples_nr);
+}
+
+static int64_t
+rules_sum_ns(const struct rule_group *g)
+{
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < g->rules_nr; i++)
+        sum += g->rules[i]->evaluation_ns;
+    return sum;
+}
+
 void
 rule_group_evaluate(struct rule_group *g, const struct rules_options *options,
                     struct labels external_labels, struct str external_url, int64_t query_offset_ms,
                     int64_t slot_ns, const _Atomic bool *canceled)
 {
-    int64_t started_ns = clock_monotonic_ns(options->clock), wall_ns = clock_now_ns(options->clock),
-            rules_ns = 0;
-    size_t samples_nr = 0;
-    struct arena arena;
+    int64_t started_ns = clock_monotonic_ns(options->clock), wall_ns = clock_now_ns(options->clock);
     struct rule_context cx = {
         .options = options,
         .external_labels = external_labels,
         .external_url = external_url,
-        .arena = &arena,
         .ts_ns = slot_ns,
         .query_offset_ms = rule_group_offset_ms(g, query_offset_ms),
         .limit = g->limit,
@@ -465,12 +539,7 @@ rule_group_evaluate(struct rule_group *g, const struct rules_options *options,
     };
 
     metric_add_if(g->metrics.iterations, 1);
-    for (size_t i = 0; i < g->rules_nr && !is_canceled(canceled); i++) {
-        arena_init(&arena, SIZE_MAX);
-        samples_nr += evaluate_one(g, g->rules[i], &cx);
-        arena_fini(&arena);
-        rules_ns += g->rules[i]->evaluation_ns;
-    }
+    size_t samples_nr = evaluate_rules(g, &cx);
     write_removed(g, options, rule_sample_ms(&cx));
     int64_t took_ns = clock_monotonic_ns(options->clock) - started_ns;
     lock_take(&g->lock);
@@ -483,7 +552,7 @@ rule_group_evaluate(struct rule_group *g, const struct rules_options *options,
     }
     metric_set_if(g->metrics.samples, (double)samples_nr);
     metric_set_if(g->metrics.last_duration, seconds(took_ns));
-    metric_set_if(g->metrics.last_rule_sum, seconds(rules_ns));
+    metric_set_if(g->metrics.last_rule_sum, seconds(rules_sum_ns(g)));
     metric_set_if(g->metrics.last_evaluation, seconds(wall_ns));
 }
 

@@ -5,6 +5,7 @@
  * to it); it takes the lock only to publish, never during a query or a write. */
 #pragma once
 #include "base/lock.h"
+#include "rules/depend.h"
 #include "rules/rule.h"
 #include "rules/rules_metrics.h"
 
@@ -19,6 +20,8 @@ struct rule_group {
     bool query_offset_given;
     struct rule **rules;
     size_t rules_nr;
+    struct rule_batches batches;
+    _Atomic int64_t *slots; /* how many more rules may run at once, in all groups; NULL: none */
     uint64_t hash;
     const struct rules_metrics *families; /* the manager's */
     struct rule_group_metrics metrics;

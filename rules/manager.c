@@ -53,6 +53,7 @@ rules_manager_new(const struct rules_options *options)
 
     m->options = *options;
     m->options.log.component = "rule manager";
+    atomic_init(&m->slots, options->concurrent_evals_max);
     lock_init(&m->lock, LOCK_MANAGER, "rules");
     cond_init(&m->changed);
     rules_metrics_init(&m->metrics, options->metrics);
@@ -78,12 +79,7 @@ loaded_free(struct loaded *l)
 static struct rule_source *
 source_load(struct rules_manager *m, struct str path, bool legacy_names, struct error *err)
 {
-    struct promql_parse_options parse = {
-        .experimental_functions = m->options.experimental_functions,
-        .duration_expressions = true,
-        .extended_ranges = m->options.extended_range_selectors,
-        .fill_modifiers = m->options.binop_fill,
-    };
+    struct promql_parse_options parse = rule_parse_options(&m->options);
     struct rule_file_options options = { .legacy_names = legacy_names, .parser = &parse };
     struct rule_file *file;
     char *z = str_dup(path);
@@ -200,6 +196,7 @@ group_begin(struct rules_manager *m, struct rule_group *g)
 {
     int64_t now_ns = clock_now_ns(m->options.clock);
 
+    g->slots = &m->slots;
     g->slot_ns = rule_group_slot(g, now_ns);
     g->due_mono_ns = clock_monotonic_ns(m->options.clock) + g->slot_ns + g->interval_ns - now_ns;
     rule_group_show(g);

@@ -22,6 +22,7 @@ struct rules_surroundings {
 struct rules_manager {
     struct rules_options options;
     struct rules_metrics metrics;
+    _Atomic int64_t slots; /* of concurrent_evals_max, those that are free */
     struct lock lock;
     struct cond changed;        /* a group finished, a reload, the end */
     struct rule_group **groups; /* by key */

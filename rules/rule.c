@@ -105,16 +105,22 @@ rule_templates(const struct rule *r, struct labels from, struct rule_template **
     return ok;
 }
 
-/* The canonical text of an expression that the rule file's check has accepted. */
-static bool
-rule_canonical(const struct rules_options *o, struct str text, struct str *query, struct error *err)
+struct promql_parse_options
+rule_parse_options(const struct rules_options *o)
 {
-    struct promql_parse_options parse = {
+    return (struct promql_parse_options){
         .experimental_functions = o->experimental_functions,
         .duration_expressions = true,
         .extended_ranges = o->extended_range_selectors,
         .fill_modifiers = o->binop_fill,
     };
+}
+
+/* The canonical text of an expression that the rule file's check has accepted. */
+static bool
+rule_canonical(const struct rules_options *o, struct str text, struct str *query, struct error *err)
+{
+    struct promql_parse_options parse = rule_parse_options(o);
     struct arena arena;
     struct buf out = { 0 };
 

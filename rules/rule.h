@@ -94,6 +94,9 @@ int64_t rule_sample_ms(const struct rule_context *cx);
 struct labels rule_labels_own(struct labels ls);
 void rule_labels_free(struct labels ls);
 
+/* Which parts of the language rules may use. */
+struct promql_parse_options rule_parse_options(const struct rules_options *options);
+
 /* Compiles one rule of a file. pool is what config lives in: the group keeps it. */
 struct rule *rule_new(const struct rules_options *options, const struct rule_group_config *group,
                       const struct rule_config *config, bool restored, struct error *err);

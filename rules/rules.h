@@ -47,6 +47,9 @@ struct rules_options {
     struct metrics *metrics; /* NULL: none */
     rules_notify_fn notify;  /* NULL: alerts are kept and not sent */
     void *notify_arg;
+    /* Rules of a group that do not depend on each other run at the same time: in all groups at
+     * most so many besides the first of each group. 0: one after the other. */
+    int64_t concurrent_evals_max;
     int64_t resend_delay_ms, outage_tolerance_ms, grace_period_ms;
     bool experimental_functions, extended_range_selectors,
         binop_fill; /* what expressions may use */

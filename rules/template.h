@@ -48,3 +48,8 @@ bool template_is_plain(const struct template *t);
  * template: ...>". */
 MUST_CHECK bool template_expand(const struct template *t, const struct template_alert *alert,
                                 const struct template_env *env, struct buf *out, struct error *err);
+
+/* Calls fn for the text of each `query` that is a constant. False: one is put together when the
+ * template runs, and may ask for anything. */
+bool
+template_queries_each(const struct template *t, void (*fn)(void *arg, struct str expr), void *arg);

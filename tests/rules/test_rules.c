@@ -116,7 +116,7 @@ take_alerts(void *arg, const struct alert_message *alerts, size_t alerts_nr)
 }
 
 static void
-manager_start(struct world *w)
+manager_start_with(struct world *w, int64_t concurrent_evals_max)
 {
     struct rules_options options = {
         .engine = w->engine,
@@ -124,6 +124,7 @@ manager_start(struct world *w)
         .appendable = &w->memory.appendable,
         .io = &w->io.io,
         .clock = &w->clock.base,
+        .concurrent_evals_max = concurrent_evals_max,
         .log = log_none,
         .notify = take_alerts,
         .notify_arg = w,
@@ -133,6 +134,12 @@ manager_start(struct world *w)
     };
 
     w->rules = rules_manager_new(&options);
+}
+
+static void
+manager_start(struct world *w)
+{
+    manager_start_with(w, 0);
 }
 
 static struct world *
@@ -476,4 +483,25 @@ Test(rules, a_file_named_twice_has_its_groups_once)
     cr_expect_eq(ask(w, "n"), 1, "no group left, so no marker ends the series");
     arena_fini(&arena);
     world_free(w);
+}
+
+/* On one thread, since the storage here is for one: tests/e2e runs it on many. */
+Test(rules, concurrent_rules_see_what_they_depend_on)
+{
+    struct world *w = world_new();
+    struct buf text = { 0 };
+
+    rules_manager_free(w->rules);
+    manager_start_with(w, 4);
+    buf_c(&text, "groups: [{name: g, rules: [");
+    for (unsigned i = 0; i < 20; i++)
+        buf_printf(&text, "{record: 'r%u', expr: 'time() + 0 * vector(1)'}, ", i);
+    for (unsigned i = 0; i < 20; i++)
+        buf_printf(&text, "{record: 's%u', expr: 'time() - r%u'}, ", i, i);
+    buf_c(&text, "{record: total, expr: 'count({__name__=~\"s.*\"} == 0)'}]}]\n");
+    apply(w, buf_z(&text));
+    run(w, 3, 1);
+    cr_expect_eq(ask(w, "total"), 20, "%g", ask(w, "total"));
+    world_free(w);
+    buf_fini(&text);
 }
