@@ -412,6 +412,16 @@ meta_merge(struct block *const *blocks, size_t nr, struct block_meta *meta)
     meta->level++;
 }
 
+/* As Prometheus has it: the block counts as new, and its parent is only what it replaces. */
+static void
+meta_renew(struct block_meta *meta)
+{
+    mem_free(meta->sources);
+    meta->sources = NULL;
+    meta->sources_nr = 0;
+    meta->level = 1;
+}
+
 static void
 merge_init(struct merge *m, const struct compact_options *o, struct block *const *blocks, size_t nr,
            const struct block_meta *meta)
@@ -447,6 +457,8 @@ compact_blocks(const struct compact_options *o, struct block *const *blocks, siz
     struct merge m;
 
     meta_merge(blocks, nr, &meta);
+    if (o->rewrite)
+        meta_renew(&meta);
     merge_init(&m, o, blocks, nr, &meta);
     bool ok = block_writer_new(&m.w, o->io, o->dir, fresh, o->segment_bytes, err) &&
               symbols_merge(&m, err) && all_series_merge(&m, err);

@@ -35,6 +35,7 @@ struct compact_options {
     const char *dir;           /* the data directory: where the new block goes */
     uint64_t segment_bytes;
     struct query_guard *stop; /* may be NULL: asked between series (shutdown) */
+    bool rewrite;             /* one block without what was deleted: its level starts anew */
 };
 
 /* Merges blocks (equal series become one; overlapping chunks are merged and re-encoded; deleted

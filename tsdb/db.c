@@ -382,7 +382,9 @@ load(struct db *db, struct error *err)
     if (!io_mkdir(db->io, db->path, err) || !lock_directory(db, err) ||
         !block_clean_dir(db->io, db->path, err) || !db_blocks_load(db, err))
         return false;
-    met.min_valid_ms = db_blocks_in_order_max(db);
+    if (!db_floor_read(db, &met.min_valid_ms, err))
+        return false;
+    met.min_valid_ms = MAX(met.min_valid_ms, db_blocks_in_order_max(db));
     db->cut_end_ms = met.min_valid_ms;
     head_set_min_valid_ms(db->head, met.min_valid_ms);
     bool ok = open_head_chunks(db, &met, err);

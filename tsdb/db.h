@@ -76,8 +76,8 @@ struct db_options {
 /* Opens or creates the directory. ERR_CONFLICT: another process holds the lock file. */
 MUST_CHECK bool db_open(const char *path, const struct io *io, const struct clock *clock,
                         const struct db_options *options, struct db **db, struct error *err);
-/* Stops maintenance, syncs and closes. Acknowledged samples are safe without it. The metrics registry
- * must not be written any more (its collectors ask the database). Accepts NULL. */
+/* Stops maintenance, syncs and closes. Acknowledged samples are safe without it. The metrics
+ * registry must not be written any more (its collectors ask the database). Accepts NULL. */
 void db_close(struct db *db);
 
 /* Borrowed for the database's life. */
@@ -96,6 +96,22 @@ void db_exemplars_max_set(struct db *db, uint32_t exemplars_max);
 MUST_CHECK bool db_maintain(struct db *db, struct error *err);
 /* Wakes the maintenance thread for a round now. */
 void db_maintain_soon(struct db *db);
+
+/* ---- administration: each excludes rounds of maintenance; any thread ---- */
+
+/* Deletes the samples in [min_ms, max_ms] (both included) of the series that match all matchers, as
+ * far as there are samples now: a tombstone in the head's log and in each block, safe before it
+ * returns. Queries that are open may still see them. guard may be NULL. */
+MUST_CHECK bool
+db_delete_series(struct db *db, const struct matcher *matchers, size_t matchers_nr, int64_t min_ms,
+                 int64_t max_ms, struct query_guard *guard, struct error *err);
+/* Rewrites every block that has tombstones without what they delete. */
+MUST_CHECK bool db_clean_tombstones(struct db *db, struct error *err);
+/* <path>/snapshots/<name>: the blocks as hard links, and the head as one more block unless
+ * skip_head. An unfinished one is removed again. */
+#define DB_SNAPSHOT_NAME_BYTES 40 /* 20261121T064500Z-0123456789abcdef */
+MUST_CHECK bool
+db_snapshot(struct db *db, bool skip_head, char name[DB_SNAPSHOT_NAME_BYTES], struct error *err);
 
 /* Oldest sample of head and blocks; false when there is none at all. */
 bool db_start_ms(struct db *db, int64_t *start_ms);

@@ -183,9 +183,19 @@ db_block_publish(struct db *db, struct block_id id, struct block *const *gone, s
     return ok;
 }
 
-/* A snapshot of all blocks with references. */
-static struct block **
-all_blocks(struct db *db, size_t *nr)
+bool
+db_block_reopen(struct db *db, struct block *b, struct error *err)
+{
+    struct block *again;
+
+    if (!block_open(&again, db->io, block_dir(b), db->symbols, err))
+        return false;
+    swap_list(db, again, &b, 1);
+    return true;
+}
+
+struct block **
+db_blocks_all(struct db *db, size_t *nr)
 {
     rwlock_read(&db->blocks_lock);
     struct block **v = db_blocks_ref(db, INT64_MIN, INT64_MAX, nr);
@@ -193,8 +203,8 @@ all_blocks(struct db *db, size_t *nr)
     return v;
 }
 
-static void
-unref_all(struct block **v, size_t nr)
+void
+db_blocks_unref(struct block **v, size_t nr)
 {
     for (size_t i = 0; i < nr; i++)
         block_unref(v[i]);
@@ -219,7 +229,7 @@ bool
 db_retention(struct db *db, struct error *err)
 {
     size_t nr, gone_nr = 0;
-    struct block **v = all_blocks(db, &nr);
+    struct block **v = db_blocks_all(db, &nr);
     struct retention_block *rb = mem_alloc(mem_array_bytes(nr + 1, sizeof *rb));
     bool *gone = MEM_NEW_ARRAY(bool, nr + 1);
 
@@ -245,7 +255,7 @@ db_retention(struct db *db, struct error *err)
     mem_free(out);
     mem_free(rb);
     mem_free(gone);
-    unref_all(v, nr);
+    db_blocks_unref(v, nr);
     return ok;
 }
 
@@ -328,9 +338,9 @@ db_merge(struct db *db, struct error *err)
 
     while (ok && !done) {
         size_t nr;
-        struct block **v = all_blocks(db, &nr);
+        struct block **v = db_blocks_all(db, &nr);
         ok = merge_step(db, v, nr, &done, err);
-        unref_all(v, nr);
+        db_blocks_unref(v, nr);
     }
     return ok;
 }

@@ -119,9 +119,8 @@ truncate_soon(struct db *db, struct error *err)
     return true;
 }
 
-/* The head's oldest sample that no block has. */
-static int64_t
-uncut_min_ms(const struct db *db)
+int64_t
+db_uncut_min_ms(const struct db *db)
 {
     return MAX(head_min_ms(db->head), db->cut_end_ms);
 }
@@ -129,7 +128,7 @@ uncut_min_ms(const struct db *db)
 static bool
 cut_due(const struct db *db)
 {
-    int64_t min_ms = uncut_min_ms(db), max_ms = head_max_ms(db->head);
+    int64_t min_ms = db_uncut_min_ms(db), max_ms = head_max_ms(db->head);
 
     if (max_ms != INT64_MIN)
         max_ms = MIN(max_ms, head_horizon_ms(db->head));
@@ -141,7 +140,7 @@ cut_due(const struct db *db)
 static bool
 cut_block(struct db *db, bool *waits, struct error *err)
 {
-    int64_t min_ms = uncut_min_ms(db);
+    int64_t min_ms = db_uncut_min_ms(db);
     int64_t end_ms = chunk_cut_range_end(min_ms, db->o.min_block_ms);
     struct block_id id = compact_new_id(db->clock);
     bool empty;

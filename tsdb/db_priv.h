@@ -59,14 +59,23 @@ MUST_CHECK bool db_blocks_load(struct db *db, struct error *err); /* at open */
 MUST_CHECK bool
 db_block_publish(struct db *db, struct block_id id, struct block *const *gone, size_t gone_nr,
                  struct error *err); /* id.z empty: only takes away */
+/* The block's files beside its chunks and index changed: queries from now on see it as it is now.
+ */
+MUST_CHECK bool db_block_reopen(struct db *db, struct block *b, struct error *err);
 void db_blocks_close(struct db *db);
 /* References to the blocks that overlap [min_ms, max_ms]; the caller unrefs and frees. */
 struct block **db_blocks_ref(struct db *db, int64_t min_ms, int64_t max_ms, size_t *nr);
+struct block **db_blocks_all(struct db *db, size_t *nr); /* the same of all */
+void db_blocks_unref(struct block **v, size_t nr);       /* frees v as well */
 int64_t db_blocks_in_order_max(struct db *db);
 MUST_CHECK bool db_retention(struct db *db, struct error *err);
 MUST_CHECK bool db_merge(struct db *db, struct error *err);
 
+/* db_admin.c: what a block that is gone said of where the log begins; INT64_MIN when none is. */
+MUST_CHECK bool db_floor_read(struct db *db, int64_t *floor_ms, struct error *err);
+
 /* db_maintain.c */
+int64_t db_uncut_min_ms(const struct db *db); /* the head's oldest sample that no block has */
 void db_compaction_took(struct db *db, int64_t start_ns);
 void *db_maintain_thread(void *db);
 

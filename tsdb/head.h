@@ -126,6 +126,11 @@ head_cut_chunks(struct head *h, struct head_series *s, int64_t min_ms, int64_t m
 void head_truncate(struct head *h, int64_t t_ms);
 /* Hands finished chunks that are still in memory (the disk was full) to chunks_head. */
 MUST_CHECK bool head_seal_retry(struct head *h, struct error *err);
+/* A tombstone for what each matching series has in [min_ms, max_ms], logged before it is in force.
+ */
+MUST_CHECK bool
+head_delete(struct head *h, const struct matcher *matchers, size_t matchers_nr, int64_t min_ms,
+            int64_t max_ms, struct query_guard *guard, struct error *err);
 /* For checkpoints: is the series of this reference still there? */
 bool head_has_ref(struct head *h, uint64_t ref);
 
