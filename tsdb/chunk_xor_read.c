@@ -175,28 +175,65 @@ run_length(uint64_t word, uint32_t max)
     return MIN(MIN(pairs, (uint32_t)PEEK_BITS / 2), max);
 }
 
-/* What a sample takes at most, and a whole word behind it: with so many bytes left nothing needs
+/* What a sample takes at most, and whole words behind it: with so many bytes left nothing needs
  * checking. */
 enum { FAST_BYTES = 32 };
 
-static inline bool
-has_fast_bytes(const struct xor_reader *r)
+/* The compiler thinks several copies of a step too large; called, its state would live in memory.
+ */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* What the fast loops keep in registers: no address of it may leave them. */
+struct fast {
+    const uint8_t *p;
+    uint64_t pos, end; /* bits; end: the last place from where a sample may be read unchecked */
+    uint64_t t_ms, delta, v, odd;
+    unsigned skip, trailing; /* skip: 64 less the bits of a value in this window */
+    bool has_window, bad;    /* bad: a window that cannot be; what was read is to be thrown away */
+};
+
+ALWAYS_INLINE struct fast
+fast_of(const struct xor_reader *r)
 {
-    return r->bits.pos / 8 + FAST_BYTES <= r->bits.bits_nr / 8;
+    uint64_t bytes_nr = r->bits.bits_nr / 8;
+
+    return (struct fast){ .p = r->bits.p,
+                          .pos = r->bits.pos,
+                          .end = bytes_nr < FAST_BYTES ? 0 : (bytes_nr - FAST_BYTES) * 8,
+                          .t_ms = (uint64_t)r->t_ms,
+                          .delta = r->delta,
+                          .v = r->v,
+                          .odd = r->odd,
+                          .skip = (unsigned)r->leading + r->trailing,
+                          .trailing = r->trailing,
+                          .has_window = r->has_window };
 }
 
-static inline uint64_t
-fast_peek(const struct xor_reader *r)
+static inline void
+fast_back(const struct fast *f, struct xor_reader *r)
+{
+    r->t_ms = (int64_t)f->t_ms;
+    r->delta = f->delta;
+    r->v = f->v;
+    r->odd = f->odd;
+    r->leading = (uint8_t)(f->skip - f->trailing);
+    r->trailing = (uint8_t)f->trailing;
+    r->has_window = f->has_window;
+    r->bits.pos = f->pos;
+}
+
+ALWAYS_INLINE uint64_t
+fast_peek(const struct fast *f, uint64_t pos)
 {
     uint64_t word;
 
-    memcpy(&word, r->bits.p + r->bits.pos / 8, sizeof word);
-    return __builtin_bswap64(word) << r->bits.pos % 8;
+    memcpy(&word, f->p + pos / 8, sizeof word);
+    return __builtin_bswap64(word) << pos % 8;
 }
 
 /* A new delta, without a branch on its size. False (nothing read) for the 64-bit form. */
-static inline bool
-dod_fast(struct xor_reader *r, uint64_t word)
+ALWAYS_INLINE bool
+fast_delta(struct fast *f, uint64_t word)
 {
     static const uint8_t taken[4] = { 1, 16, 20, 24 }, unused[4] = { 63, 50, 47, 44 };
     static const uint32_t full[4] = { 1, 1 << 14, 1 << 17, 1 << 20 };
@@ -206,71 +243,145 @@ dod_fast(struct xor_reader *r, uint64_t word)
         return false;
     uint64_t dod = word << (ones + 1) >> unused[ones];
     dod -= dod > full[ones] / 2 ? full[ones] : 0;
-    r->delta += dod;
-    r->odd |= delta_odd(r->delta);
-    r->bits.pos += taken[ones];
+    f->delta += dod;
+    f->odd |= delta_odd(f->delta);
+    f->pos += taken[ones];
     return true;
 }
 
-/* read_later() without checks. Where time is regular or values keep their window the branches are
- * foreseen; on the size of a delta and of a value there are none. */
-static inline void
-read_fast(struct xor_reader *r, uint64_t word)
+/* A value that changed; its control bits are on top of word. */
+ALWAYS_INLINE void
+fast_value(struct fast *f, uint64_t word)
+{
+    if (word >> 62 == 3) {
+        unsigned significant = (unsigned)(word >> 51) & 63, leading = (unsigned)(word >> 57) & 31;
+        significant = significant == 0 ? 64 : significant;
+        f->bad |= leading + significant > 64;
+        f->skip = 64 - significant;
+        f->trailing = (64 - leading - significant) & 63;
+        f->has_window = true;
+        f->pos += 13;
+    } else {
+        f->pos += 2;
+    }
+    word = fast_peek(f, f->pos);
+    if (UNLIKELY(f->skip < 64 - PEEK_BITS))
+        word = word >> 32 << 32 | fast_peek(f, f->pos + 32) >> 32;
+    f->v ^= word >> f->skip << f->trailing;
+    f->pos += 64 - f->skip;
+}
+
+ALWAYS_INLINE void
+fast_value_or_same(struct fast *f, uint64_t word)
+{
+    if (word >> 63 == 0)
+        f->pos++;
+    else
+        fast_value(f, word);
+}
+
+/* read_later() without checks, where time is regular or values keep their window without a branch
+ * that is not foreseen. False, with nothing read, for what read_later() has to look at. */
+ALWAYS_INLINE bool
+fast_step(struct fast *f, uint64_t word)
 {
     if (word >> 63 == 0) {
-        r->bits.pos++;
-    } else if (!dod_fast(r, word)) {
-        read_later(r);
-        return;
+        f->pos++;
+        word <<= 1;
+    } else {
+        if (UNLIKELY(!fast_delta(f, word)))
+            return false;
+        word = fast_peek(f, f->pos);
     }
-    r->t_ms = (int64_t)((uint64_t)r->t_ms + r->delta);
-    word = fast_peek(r);
-    if (word >> 63 == 0) {
-        r->bits.pos++;
-        return;
+    f->t_ms += f->delta;
+    fast_value_or_same(f, word);
+    return true;
+}
+
+/* As many as can be read unchecked, at most nr; returns how many. */
+static uint32_t
+fast_many(struct fast *state, uint32_t nr, int64_t *t, uint64_t *v)
+{
+    struct fast f = *state;
+    uint32_t i = 0;
+
+    while (i < nr && f.pos <= f.end) {
+        uint64_t word = fast_peek(&f, f.pos);
+        if (word >> 62 != 0) {
+            if (!fast_step(&f, word))
+                break;
+            t[i] = (int64_t)f.t_ms;
+            v[i++] = f.v;
+            continue;
+        }
+        uint32_t end = i + run_length(word, nr - i);
+        f.pos += (uint64_t)(end - i) * 2;
+        for (; i < end; i++) {
+            f.t_ms += f.delta;
+            t[i] = (int64_t)f.t_ms;
+            v[i] = f.v;
+        }
     }
-    unsigned n = 64u - r->leading - r->trailing;
-    if (word >> 62 == 3 || n > PEEK_BITS - 2) {
-        r->has_window = true;
-        xor_changed(&r->bits, word, &r->v, &r->leading, &r->trailing);
-        return;
-    }
-    r->v ^= word << 2 >> (64 - n) << r->trailing;
-    r->bits.pos += 2 + n;
+    *state = f;
+    return i;
+}
+
+/* The last bytes of a chunk are read from a copy with zeros behind it. */
+static uint32_t
+fast_last(struct fast *f, uint64_t bits_nr, uint32_t nr, int64_t *t, uint64_t *v)
+{
+    uint8_t copy[2 * FAST_BYTES + sizeof(uint64_t)] = { 0 };
+    uint64_t from = f->pos / 8, n = bits_nr / 8 - from;
+
+    if (n > FAST_BYTES + 8)
+        return 0;
+    const uint8_t *p = f->p;
+    memcpy(copy, p + from, n);
+    f->p = copy;
+    f->pos -= from * 8;
+    f->end = n * 8;
+    uint32_t i = fast_many(f, nr, t, v);
+    f->p = p;
+    f->pos += from * 8;
+    return i;
+}
+
+/* False, with nothing changed, when it came upon damage. */
+static bool
+read_fast(struct xor_reader *r, uint32_t nr, int64_t *t, uint64_t *v, uint32_t *read_nr)
+{
+    struct fast f = fast_of(r);
+    uint32_t i = fast_many(&f, nr, t, v);
+
+    if (i < nr && !f.bad && f.pos <= r->bits.bits_nr)
+        i += fast_last(&f, r->bits.bits_nr, nr - i, t + i, v + i);
+    if (f.bad || f.pos > r->bits.bits_nr)
+        return false;
+    fast_back(&f, r);
+    *read_nr = i;
+    return true;
 }
 
 /* Writes up to the rest of the chunk behind t[0..], v[0..]; returns how many. */
 static uint32_t
 read_rest(struct xor_reader *r, int64_t *t, uint64_t *v)
 {
-    struct xor_reader at = *r; /* in registers */
-    uint32_t nr = at.left_nr, i = 0;
+    uint32_t nr = r->left_nr, i = 0, fast_nr;
+    bool fast = true;
 
-    while (i < nr) {
-        uint32_t run = run_length(bits_peek(&at.bits), nr - i);
-        if (run != 0) {
-            bits_skip(&at.bits, run * 2);
-            for (uint32_t end = i + run; i < end; i++) {
-                at.t_ms = (int64_t)((uint64_t)at.t_ms + at.delta);
-                t[i] = at.t_ms;
-                v[i] = at.v;
-            }
-        } else {
-            if (LIKELY(has_fast_bytes(&at)))
-                read_fast(&at, fast_peek(&at));
-            else
-                read_later(&at);
-            t[i] = at.t_ms;
-            v[i] = at.v;
-            i++;
-        }
-        if (UNLIKELY(at.bits.bad)) {
-            i -= MIN(i, MAX(run, 1u));
+    for (; i < nr; i++) {
+        fast_nr = 0;
+        fast = fast && read_fast(r, nr - i, t + i, v + i, &fast_nr);
+        i += fast_nr;
+        if (i == nr)
             break;
-        }
+        read_later(r);
+        if (UNLIKELY(r->bits.bad))
+            break;
+        t[i] = r->t_ms;
+        v[i] = r->v;
     }
-    at.left_nr = nr - i;
-    *r = at;
+    r->left_nr = nr - i;
     return i;
 }
 
@@ -345,17 +456,6 @@ struct lane {
     uint64_t *v;
 };
 
-static inline void
-lane_step(struct lane *l, uint32_t i, bool fast)
-{
-    if (fast)
-        read_fast(&l->r, fast_peek(&l->r));
-    else
-        read_later(&l->r);
-    l->t[i] = l->r.t_ms;
-    l->v[i] = l->r.v;
-}
-
 /* Two first samples, which all lanes have. */
 static void
 lane_start(struct lane *l, struct bytes data, int64_t *t, uint64_t *v)
@@ -370,28 +470,70 @@ lane_start(struct lane *l, struct bytes data, int64_t *t, uint64_t *v)
     }
 }
 
-/* Samples from the third on, one of each lane in turn, as long as no lane comes near its end;
- * returns how far. */
-static uint32_t
-lanes_fast(struct lane *lanes, uint32_t nr)
+/* Jittered: without a branch on time, which would not be foreseen. */
+ALWAYS_INLINE bool
+lane_step(struct fast *f, const struct lane *l, uint32_t i, bool jittered)
 {
-    struct lane a = lanes[0], b = lanes[1], c = lanes[2], d = lanes[3];
-    uint32_t i = 2;
+    uint64_t word = fast_peek(f, f->pos);
+    bool ok = true;
+
+    if (!jittered) {
+        ok = fast_step(f, word);
+    } else if (LIKELY((ok = fast_delta(f, word)))) {
+        f->t_ms += f->delta;
+        fast_value_or_same(f, fast_peek(f, f->pos));
+    }
+    l->t[i] = (int64_t)f->t_ms;
+    l->v[i] = f->v;
+    return ok;
+}
+
+/* Samples from the third on, one of each lane in turn, as long as no lane comes near its end or to
+ * something odd: each then stands where its reader says. */
+ALWAYS_INLINE bool
+lanes_walk(struct lane *lanes, uint32_t nr, bool jittered)
+{
+    struct fast a = fast_of(&lanes[0].r), b = fast_of(&lanes[1].r), c = fast_of(&lanes[2].r),
+                d = fast_of(&lanes[3].r);
+    uint32_t i = 2, done[LANES];
+    bool ok_a = true, ok_b = true, ok_c = true, ok_d = true;
 
     for (; i < nr; i++) {
-        if (UNLIKELY(!(has_fast_bytes(&a.r) & has_fast_bytes(&b.r) & has_fast_bytes(&c.r) &
-                       has_fast_bytes(&d.r))))
+        if (UNLIKELY(a.pos > a.end || b.pos > b.end || c.pos > c.end || d.pos > d.end))
             break;
-        lane_step(&a, i, true);
-        lane_step(&b, i, true);
-        lane_step(&c, i, true);
-        lane_step(&d, i, true);
+        ok_a = lane_step(&a, &lanes[0], i, jittered);
+        ok_b = lane_step(&b, &lanes[1], i, jittered);
+        ok_c = lane_step(&c, &lanes[2], i, jittered);
+        ok_d = lane_step(&d, &lanes[3], i, jittered);
+        if (UNLIKELY(!(ok_a & ok_b & ok_c & ok_d)))
+            break;
     }
-    lanes[0] = a;
-    lanes[1] = b;
-    lanes[2] = c;
-    lanes[3] = d;
-    return i;
+    bool stopped = i < nr && !(ok_a & ok_b & ok_c & ok_d);
+    done[0] = i + (stopped && ok_a);
+    done[1] = i + (stopped && ok_b);
+    done[2] = i + (stopped && ok_c);
+    done[3] = i + (stopped && ok_d);
+    if (a.bad || b.bad || c.bad || d.bad)
+        return false;
+    fast_back(&a, &lanes[0].r);
+    fast_back(&b, &lanes[1].r);
+    fast_back(&c, &lanes[2].r);
+    fast_back(&d, &lanes[3].r);
+    for (unsigned k = 0; k < LANES; k++)
+        lanes[k].r.left_nr = lanes[k].r.nr - done[k];
+    return true;
+}
+
+/* Whether time jitters is asked of the third samples: with jitter hardly all four repeat a delta.
+ */
+static bool
+lanes_fast(struct lane *lanes, uint32_t nr)
+{
+    uint64_t changed = 0;
+
+    for (unsigned k = 0; k < LANES; k++)
+        changed |= bits_peek(&lanes[k].r.bits) >> 63;
+    return changed != 0 ? lanes_walk(lanes, nr, true) : lanes_walk(lanes, nr, false);
 }
 
 bool
@@ -411,13 +553,16 @@ chunk_xor_read_lanes(const struct chunk *chunks, struct sample_buf *out)
         at += lanes[k].r.nr;
         together = MIN(together, lanes[k].r.nr);
     }
-    uint32_t i = lanes_fast(lanes, together);
-    /* Damage only reads zeros from there on, so it is asked for once behind the loop. */
+    for (unsigned k = 0; k < LANES; k++)
+        good &= lanes[k].r.left_nr == lanes[k].r.nr - 2; /* both first samples are there */
+    if (!good || !lanes_fast(lanes, together))
+        return false;
     for (unsigned k = 0; k < LANES; k++) {
-        for (uint32_t j = i; j < lanes[k].r.nr; j++)
-            lane_step(&lanes[k], j, has_fast_bytes(&lanes[k].r));
-        good &= !lanes[k].r.bits.bad;
-        odd |= lanes[k].r.odd;
+        struct lane *l = &lanes[k];
+        uint32_t from = l->r.nr - l->r.left_nr;
+        read_rest(&l->r, l->t + from, l->v + from);
+        good &= l->r.left_nr == 0;
+        odd |= l->r.odd;
         odd |= (uint64_t)(k > 0 && lanes[k].t[0] <= lanes[k].t[-1]);
     }
     if (!good || odd != 0)
