@@ -21,6 +21,12 @@ fold_histogram_new(struct arena *a)
     return f;
 }
 
+void
+fold_histogram_ignore(struct fold_histogram *f)
+{
+    f->incompatible = true;
+}
+
 static void
 see_hint(struct fold_histogram *f, const struct histogram *h)
 {

@@ -23,6 +23,8 @@ void fold_kernel_count(uint32_t *count, size_t nr);
 /* fold_histogram.c: sum and mean of histograms, compensated. */
 struct fold_histogram;
 struct fold_histogram *fold_histogram_new(struct arena *a);
+/* Takes nothing from now on, and has no result. */
+void fold_histogram_ignore(struct fold_histogram *f);
 void fold_histogram_add(struct eval *ev, struct fold_histogram *f, const struct histogram *h,
                         bool avg, struct anno_at at, struct str name);
 /* NULL when the histograms did not fit together. */

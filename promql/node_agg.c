@@ -192,8 +192,11 @@ fold_one_histogram(struct fold *f, struct group *g, size_t k, const struct histo
     }
     if (g->h == NULL)
         g->h = ARENA_NEW_ARRAY(f->ev->arena, struct fold_histogram *, f->steps);
-    if (g->h[k] == NULL)
+    if (g->h[k] == NULL) {
         g->h[k] = fold_histogram_new(f->ev->arena);
+        if (g->count[k] > 0) /* a float came first: there will be no sum, and nothing is added */
+            fold_histogram_ignore(g->h[k]);
+    }
     fold_histogram_add(f->ev, g->h[k], h, op == AGGR_AVG,
                        (struct anno_at){ f->n->inner_pos, f->n->base.rank }, name);
 }

@@ -205,6 +205,16 @@ build_absent_range(struct eval *ev, struct place p, struct expr *e, bool wrap, s
 }
 
 /* The whole query is x[5m] or x[5m:1m]. */
+/* Delayed name removal: the names that are to go do so at the very end. */
+static struct node *
+without_names(struct eval *ev, struct node *of, struct expr *e)
+{
+    struct node *n = node_new(ev, sizeof *n, &rename_ops, of->frame, e, 1);
+
+    n->args[0] = of;
+    return ranked(ev, n);
+}
+
 static bool
 build_raw(struct eval *ev, struct place p, struct expr *e, struct node **out, struct error *err)
 {
@@ -214,6 +224,8 @@ build_raw(struct eval *ev, struct place p, struct expr *e, struct node **out, st
     n->arg_pos = e->pos;
     if (!range_source(ev, p, e, n, err))
         return false;
+    if (ev->delayed_names && n->inner != NULL)
+        n->inner = without_names(ev, n->inner, e);
     n->base.args[0] = n->inner;
     n->base.args_nr = n->inner != NULL;
     *out = ranked(ev, &n->base);
@@ -395,7 +407,7 @@ build_plain_call(struct eval *ev, struct place p, struct expr *e, const struct n
     n->fn = e->call.fn->id;
     n->expr = &e->call;
     for (size_t i = 0; i < e->call.args_nr && i < ARRAY_LEN(n->arg_pos); i++)
-        n->arg_pos[i] = expr_unwrapped(e->call.args[i])->pos;
+        n->arg_pos[i] = p.plain ? e->call.args[i]->pos : expr_unwrapped(e->call.args[i])->pos;
     if (!build_args(ev, p, e, wrap, &n->base, err))
         return false;
     *out = ranked(ev, &n->base);
@@ -591,11 +603,7 @@ plan_build(struct eval *ev, struct expr *e, struct node **root, struct error *er
     p.frame->instant = ev->start_ms == ev->end_ms;
     if (!build_child(ev, p, e, true, root, err))
         return false;
-    if (ev->delayed_names && e->type == VALUE_VECTOR) {
-        struct node *n = node_new(ev, sizeof *n, &rename_ops, p.frame, e, 1);
-
-        n->args[0] = *root;
-        *root = ranked(ev, n);
-    }
+    if (ev->delayed_names && e->type == VALUE_VECTOR)
+        *root = without_names(ev, *root, e);
     return true;
 }

@@ -87,19 +87,25 @@ reconciled(struct mixed *m, const struct histogram_notes *notes, const char *wha
 
 /* ---- rate, increase, delta ---- */
 
+/* False when a sample between the first and the last is of the other kind. */
 static bool
-same_layout(struct mixed *m, const struct points *p, bool custom, bool counter, int32_t *schema)
+same_layout(const struct points *p, bool custom, bool counter)
+{
+    for (size_t i = 1; i + 1 < p->nr && counter; i++)
+        if (histogram_is_custom(p->h[i]) != custom)
+            return false;
+    return true;
+}
+
+static int32_t
+coarsest(struct mixed *m, const struct points *p, bool counter, int32_t schema)
 {
     for (size_t i = 1; i + 1 < p->nr && counter; i++) {
         if (p->h[i]->hint == HINT_GAUGE)
             warn(m, NOT_COUNTER_TEXT);
-        *schema = MIN(*schema, p->h[i]->schema);
-        if (histogram_is_custom(p->h[i]) != custom) {
-            warn(m, SCHEMAS_TEXT);
-            return false;
-        }
+        schema = MIN(schema, p->h[i]->schema);
     }
-    return true;
+    return schema;
 }
 
 /* Adds to h what was lost by resets; prev is what the first sample counts as. */
@@ -150,21 +156,22 @@ at_schema(struct mixed *m, const struct histogram *h, int32_t schema)
 static struct histogram *
 rise_of(struct mixed *m, const struct points *p, bool counter)
 {
-    const struct histogram *last = p->h[p->nr - 1], *prev;
+    const struct histogram *last = p->h[p->nr - 1], *prev = first_of(m, p, counter);
     struct histogram_notes notes = { 0 };
+    bool custom = histogram_is_custom(prev), mixed = histogram_is_custom(last) != custom;
 
-    if (counter && (p->h[0]->hint == HINT_GAUGE || last->hint == HINT_GAUGE))
-        warn(m, NOT_COUNTER_TEXT);
-    prev = first_of(m, p, counter);
-    bool custom = histogram_is_custom(prev);
-    int32_t schema = MIN(last->schema, prev->schema);
-    if (histogram_is_custom(last) != custom) {
+    if (!mixed && !same_layout(p, custom, counter)) { /* which is then all that is said */
         warn(m, SCHEMAS_TEXT);
         return NULL;
     }
-    if (!same_layout(m, p, custom, counter, &schema))
+    if (counter && (p->h[0]->hint == HINT_GAUGE || last->hint == HINT_GAUGE))
+        warn(m, NOT_COUNTER_TEXT);
+    if (mixed) {
+        warn(m, SCHEMAS_TEXT);
         return NULL;
-    struct histogram *h = at_schema(m, last, schema);
+    }
+    struct histogram *h =
+        at_schema(m, last, coarsest(m, p, counter, MIN(last->schema, prev->schema)));
     if (!histogram_sub(h, prev, &notes, &m->w->arena)) {
         warn(m, SCHEMAS_TEXT);
         return NULL;
@@ -307,6 +314,11 @@ sum_point(struct mixed *m, const struct points *p, size_t k)
     bool avg = m->r->fn == FN_AVG_OVER_TIME;
     struct fold_histogram *f = fold_histogram_new(&m->w->arena);
 
+    for (size_t i = 1; i < p->nr; i++)
+        if (histogram_is_custom(p->h[i]) != histogram_is_custom(p->h[0])) {
+            warn(m, SCHEMAS_TEXT); /* and nothing of what the sum would say on the way */
+            return;
+        }
     for (size_t i = 0; i < p->nr; i++)
         fold_histogram_add(m->ev, f, p->h[i], avg, range_at(m->r), m->name);
     const struct histogram *h = fold_histogram_end(m->ev, f, avg, range_at(m->r));

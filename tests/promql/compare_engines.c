@@ -14,7 +14,7 @@
 #include "model/histogram_math.h"
 #include "oracle.h"
 
-enum { QUERIES = 6000, PER_ROUND = 200 };
+enum { QUERIES = 20000, PER_ROUND = 200 };
 
 static const double tolerance = 1e-9;
 

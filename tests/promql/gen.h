@@ -10,7 +10,7 @@ struct gen {
     bool instant; /* the query at work is an instant one */
 };
 
-#define GEN_START_MS INT64_C(1800000000000) /* of the data; queries ask within and around */
+#define GEN_START_MS INT64_C(1795005000000) /* of the data; queries ask within and around */
 #define GEN_SPAN_MS  INT64_C(3000000)
 
 uint64_t gen_next(struct gen *g);
