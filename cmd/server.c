@@ -449,6 +449,8 @@ rules_make(struct server *s)
         .appendable = db_appendable(s->db),
         .io = s->io,
         .clock = s->clock,
+        .state_dir =
+            arena_printf(&s->arena, "%s/narthex/alerts", f->storage_tsdb_path).p,
         .pool = s->pool,
         .log = s->log,
         .metrics = s->metrics,

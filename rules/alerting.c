@@ -162,6 +162,7 @@ alert_take(struct rule *r, const struct alert *found)
         known->seen = true;
         return;
     }
+    r->moved = true;
     if (known != NULL) {
         table_remove(&r->active, known->hash, alert_labels_eq, &known->labels);
         alert_free(known);
@@ -175,13 +176,22 @@ alert_take(struct rule *r, const struct alert *found)
 
 /* An alert whose expression gave nothing: true when it goes on firing all the same. */
 static bool
-alert_keeps_firing(const struct rule *r, struct alert *a, int64_t ts_ns)
+alert_keeps_firing(struct rule *r, struct alert *a, int64_t ts_ns)
 {
     if (a->state != ALERT_FIRING || r->keep_firing_for_ns <= 0)
         return false;
-    if (a->keep_firing_since_ns == 0)
+    if (a->keep_firing_since_ns == 0) {
         a->keep_firing_since_ns = ts_ns;
+        r->moved = true;
+    }
     return ts_ns - a->keep_firing_since_ns < r->keep_firing_for_ns;
+}
+
+/* After an outage, its series may not have been scraped again yet. */
+static bool
+alert_is_held(const struct rule *r, const struct alert *a, int64_t ts_ns)
+{
+    return ts_ns < r->hold_until_ns && a->state != ALERT_INACTIVE;
 }
 
 static bool
@@ -194,13 +204,15 @@ alert_forgettable(const struct alert *a, int64_t ts_ns)
 /* False: the alert is neither pending nor firing after this evaluation; *forget tells whether it is
  * dropped. */
 static bool
-alert_step(const struct rule *r, struct alert *a, int64_t ts_ns, bool *forget)
+alert_step(struct rule *r, struct alert *a, int64_t ts_ns, bool *forget)
 {
     *forget = false;
     if (a->seen) {
+        r->moved |= a->keep_firing_since_ns != 0;
         a->keep_firing_since_ns = 0;
-    } else if (!alert_keeps_firing(r, a, ts_ns)) {
+    } else if (!alert_is_held(r, a, ts_ns) && !alert_keeps_firing(r, a, ts_ns)) {
         *forget = alert_forgettable(a, ts_ns);
+        r->moved |= *forget || a->state != ALERT_INACTIVE;
         if (a->state != ALERT_INACTIVE) {
             a->state = ALERT_INACTIVE;
             a->resolved_at_ns = ts_ns;
@@ -210,10 +222,12 @@ alert_step(const struct rule *r, struct alert *a, int64_t ts_ns, bool *forget)
     if (a->state == ALERT_PENDING && ts_ns - a->active_at_ns >= r->for_ns) {
         a->state = ALERT_FIRING;
         a->fired_at_ns = ts_ns;
+        r->moved = true;
     }
     /* `for` was raised by a reload. */
     if (a->state == ALERT_FIRING && ts_ns - a->active_at_ns < r->for_ns) {
         a->state = ALERT_PENDING;
+        r->moved = true;
         a->fired_at_ns = a->last_sent_at_ns = a->keep_firing_since_ns = 0;
     }
     return true;
@@ -290,6 +304,7 @@ alerting_update(struct rule *r, const struct rule_context *cx, const struct aler
     if (cx->limit <= 0 || active_nr <= (size_t)cx->limit)
         return true;
     active_clear(r);
+    r->moved = true;
     out->nr = 0;
     return error_set(err, ERR_EXECUTION, "exceeded limit of %" PRId64 " with %zu alerts", cx->limit,
                      active_nr);
@@ -337,6 +352,44 @@ generator_url(const struct rule *r, const struct rule_context *cx)
     return url;
 }
 
+static struct alert_message
+alert_message_of(const struct alert *a, const struct rule_context *cx, struct str url)
+{
+    return (struct alert_message){
+        .labels = labels_copy(cx->arena, a->labels),
+        .annotations = labels_copy(cx->arena, a->annotations),
+        .starts_at_ns = a->fired_at_ns,
+        .ends_at_ns = a->resolved_at_ns != 0 ? a->resolved_at_ns : a->valid_until_ns,
+        .generator_url = url,
+    };
+}
+
+/* Allows for two evaluations or sends to fail. */
+static int64_t
+valid_until(const struct rule_context *cx, int64_t interval_ns)
+{
+    return cx->ts_ns + 4 * MAX(interval_ns, cx->options->resend_delay_ms * NS_PER_MS);
+}
+
+size_t
+alerting_restored(struct rule *r, const struct rule_context *cx, int64_t interval_ns,
+                  struct alert_message **messages)
+{
+    struct str url = generator_url(r, cx);
+    struct alert *a;
+    size_t nr = 0;
+
+    *messages = ARENA_NEW_ARRAY(cx->arena, struct alert_message, r->active.nr);
+    for (size_t at = 0; (a = table_next(&r->active, &at)) != NULL;) {
+        if (a->state != ALERT_FIRING || a->last_sent_at_ns != 0)
+            continue;
+        /* Not marked as sent: the first evaluation sends it too. */
+        a->valid_until_ns = valid_until(cx, interval_ns);
+        (*messages)[nr++] = alert_message_of(a, cx, url);
+    }
+    return nr;
+}
+
 size_t
 alerting_due(struct rule *r, const struct rule_context *cx, int64_t interval_ns,
              struct alert_message **messages)
@@ -351,15 +404,8 @@ alerting_due(struct rule *r, const struct rule_context *cx, int64_t interval_ns,
         if (!alert_needs_sending(a, cx->ts_ns, resend_ns))
             continue;
         a->last_sent_at_ns = cx->ts_ns;
-        /* Allows for two evaluations or sends to fail. */
-        a->valid_until_ns = cx->ts_ns + 4 * MAX(interval_ns, resend_ns);
-        (*messages)[nr++] = (struct alert_message){
-            .labels = labels_copy(cx->arena, a->labels),
-            .annotations = labels_copy(cx->arena, a->annotations),
-            .starts_at_ns = a->fired_at_ns,
-            .ends_at_ns = a->resolved_at_ns != 0 ? a->resolved_at_ns : a->valid_until_ns,
-            .generator_url = url,
-        };
+        a->valid_until_ns = valid_until(cx, interval_ns);
+        (*messages)[nr++] = alert_message_of(a, cx, url);
     }
     return nr;
 }

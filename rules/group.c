@@ -160,6 +160,8 @@ rule_take_state(struct rule *r, struct rule *from)
         return;
     table_fini(&r->active);
     r->active = from->active;
+    r->moved = true;
+    r->hold_until_ns = from->hold_until_ns;
     from->active = empty;
 }
 
@@ -176,6 +178,7 @@ rule_group_take_state(struct rule_group *g, struct rule_group *from)
 
     g->evaluation_ns = from->evaluation_ns;
     g->last_evaluation_ns = from->last_evaluation_ns;
+    g->saved_at_ns = from->saved_at_ns;
     for (size_t i = 0; i < g->rules_nr; i++)
         for (size_t j = 0; j < from->rules_nr; j++)
             if (!taken[j] && same_rule(g->rules[i], from->rules[j])) {
@@ -562,6 +565,29 @@ rule_group_mark_stale(struct rule_group *g, const struct rules_options *options,
     for (size_t i = 0; i < g->rules_nr; i++)
         stale_take(g, g->rules[i]);
     write_removed(g, options, t_ms);
+}
+
+void
+rule_group_send_restored(struct rule_group *g, const struct rules_options *options,
+                         struct str external_url, int64_t now_ns)
+{
+    struct arena arena;
+    struct rule_context cx = {
+        .options = options, .external_url = external_url, .arena = &arena, .ts_ns = now_ns
+    };
+
+    for (size_t i = 0; i < g->rules_nr; i++) {
+        struct alert_message *messages;
+        if (!g->rules[i]->is_alert || options->notify == NULL)
+            continue;
+        arena_init(&arena, SIZE_MAX);
+        lock_take(&g->lock);
+        size_t nr = alerting_restored(g->rules[i], &cx, g->interval_ns, &messages);
+        lock_release(&g->lock);
+        if (nr != 0)
+            options->notify(options->notify_arg, messages, nr);
+        arena_fini(&arena);
+    }
 }
 
 void

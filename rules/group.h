@@ -33,6 +33,8 @@ struct rule_group {
     /* shown; under lock */
     int64_t evaluation_ns, last_evaluation_ns;
 
+    int64_t saved_at_ns; /* when its alerts were kept last; of the evaluating thread */
+
     /* scheduling; under the manager's lock */
     int64_t slot_ns;     /* of the last evaluation, 0 before the first */
     int64_t due_mono_ns; /* when the next one is due */
@@ -77,6 +79,9 @@ void rule_group_evaluate(struct rule_group *g, const struct rules_options *optio
                          int64_t query_offset_ms, int64_t slot_ns, const _Atomic bool *canceled);
 /* Marks every series of the group stale at slot_ns: it is gone from the configuration. */
 void rule_group_mark_stale(struct rule_group *g, const struct rules_options *options, int64_t t_ms);
+/* Sends what fires according to the kept state, as of now_ns. */
+void rule_group_send_restored(struct rule_group *g, const struct rules_options *options,
+                              struct str external_url, int64_t now_ns);
 /* Restores `for` of all alerting rules as of now_ns. */
 void rule_group_restore(struct rule_group *g, const struct rules_options *options, int64_t now_ns,
                         const _Atomic bool *canceled);

@@ -12,10 +12,15 @@
 #include "rules/manager.h"
 
 #include "base/mem.h"
+#include "rules/state.h"
 
-#define NS_PER_MS    INT64_C(1000000)
+#define NS_PER_MS       INT64_C(1000000)
 /* The longest sleep, so that a clock that was set is noticed. */
-#define SLEEP_MS_MAX 1000
+#define SLEEP_MS_MAX    1000
+/* From the start to the sending of restored alerts. */
+#define RESEND_AFTER_NS (500 * NS_PER_MS)
+/* Not an evaluation: restored alerts are sent. */
+#define RESEND_SLOT     INT64_MIN
 
 static struct rules_surroundings *
 surroundings_new(const struct rules_settings *settings)
@@ -180,6 +185,7 @@ group_retire(struct rules_manager *m, struct rule_group *g)
     const struct clock *clock = m->options.clock;
 
     rule_group_metrics_remove(&m->metrics, str_c(g->key));
+    state_remove(g, &m->options);
     g->metrics = (struct rule_group_metrics){ 0 };
     MEM_GROW(m->retired, m->retired_nr + 1, &m->retired_cap);
     m->retired[m->retired_nr++] = (struct retired){
@@ -236,6 +242,8 @@ groups_replace(struct rules_manager *m, struct loaded *fresh)
             rule_group_take_state(g, old);
             rule_group_free(old);
         }
+        if (g->should_restore && state_load(g, &m->options, clock_now_ns(m->options.clock)))
+            g->should_restore = false;
         group_begin(m, g);
     }
     for (size_t i = 0; i < m->groups_nr; i++) {
@@ -289,12 +297,31 @@ struct job {
 };
 
 static void
+job_end(struct job *job)
+{
+    struct rules_manager *m = job->m;
+
+    lock_take(&m->lock);
+    surroundings_unref(job->surroundings); /* before the manager may be freed */
+    job->g->running = false;
+    cond_broadcast(&m->changed);
+    lock_release(&m->lock);
+    mem_free(job);
+}
+
+static void
 job_run(void *arg)
 {
     struct job *job = arg;
     struct rules_manager *m = job->m;
     struct rule_group *g = job->g;
 
+    if (job->slot_ns == RESEND_SLOT) {
+        rule_group_send_restored(g, &m->options, job->surroundings->external_url,
+                                 clock_now_ns(m->options.clock));
+        job_end(job);
+        return;
+    }
     rule_group_evaluate(g, &m->options, job->surroundings->external_labels,
                         job->surroundings->external_url, job->surroundings->query_offset_ms,
                         job->slot_ns, &m->stopping);
@@ -305,12 +332,20 @@ job_run(void *arg)
         rule_group_restore(g, &m->options, clock_now_ns(m->options.clock), &m->stopping);
         g->should_restore = false;
     }
-    lock_take(&m->lock);
-    surroundings_unref(job->surroundings); /* before the manager may be freed */
-    g->running = false;
-    cond_broadcast(&m->changed);
-    lock_release(&m->lock);
-    mem_free(job);
+    if (!g->should_restore) /* before, the times of alerts are not known yet */
+        state_save(g, &m->options, clock_now_ns(m->options.clock));
+    job_end(job);
+}
+
+/* Under the lock. */
+static struct job *
+job_new(struct rules_manager *m, struct rule_group *g, int64_t slot_ns)
+{
+    struct job *job = MEM_NEW(struct job);
+
+    g->running = true;
+    *job = (struct job){ m, g, surroundings_ref(m->surroundings), slot_ns };
+    return job;
 }
 
 /* Under the lock: the group's slot has come. Its time of next waking is set; NULL when the timer
@@ -330,10 +365,7 @@ group_due(struct rules_manager *m, struct rule_group *g, int64_t mono_ns, int64_
         metric_add_if(g->metrics.iterations, (double)missed);
     }
     g->slot_ns = slot_ns;
-    g->running = true;
-    struct job *job = MEM_NEW(struct job);
-    *job = (struct job){ m, g, surroundings_ref(m->surroundings), slot_ns };
-    return job;
+    return job_new(m, g, slot_ns);
 }
 
 /* Collects what is due into jobs; returns the monotonic time of the next waking. */
@@ -397,6 +429,26 @@ jobs_start(struct rules_manager *m, struct job **jobs, size_t jobs_nr, bool here
     }
 }
 
+/* Alerts that fired when the last process ended need not wait for their slot: an Alertmanager may
+ * be about to resolve them. A moment after the start, when discovery has named the Alertmanagers.
+ * The lock is held on entry and exit. */
+static void
+restored_send(struct rules_manager *m, bool here)
+{
+    if (m->resend_mono_ns == 0 || clock_monotonic_ns(m->options.clock) < m->resend_mono_ns)
+        return;
+    struct job **jobs = MEM_NEW_ARRAY(struct job *, m->groups_nr);
+    size_t jobs_nr = 0;
+    m->resend_mono_ns = 0;
+    for (size_t i = 0; i < m->groups_nr; i++)
+        if (!m->groups[i]->running && !m->groups[i]->leaving && m->groups[i]->evaluations_nr == 0)
+            jobs[jobs_nr++] = job_new(m, m->groups[i], RESEND_SLOT);
+    lock_release(&m->lock);
+    jobs_start(m, jobs, jobs_nr, here);
+    lock_take(&m->lock);
+    mem_free(jobs);
+}
+
 /* One round: starts what is due. The lock is held on entry and exit. Returns the next waking. */
 static int64_t
 schedule(struct rules_manager *m, bool here)
@@ -412,6 +464,7 @@ schedule(struct rules_manager *m, bool here)
     }
     mem_free(jobs);
     retired_run(m);
+    restored_send(m, here);
     return next_ns;
 }
 
@@ -449,6 +502,7 @@ rules_manager_start(struct rules_manager *m)
 {
     ASSERT(!m->started);
     m->started = true;
+    m->resend_mono_ns = clock_monotonic_ns(m->options.clock) + RESEND_AFTER_NS;
     int rc = pthread_create(&m->thread, NULL, scheduler, m);
     ASSERT(rc == 0);
 }

@@ -30,7 +30,8 @@ struct rules_manager {
     struct retired *retired;
     size_t retired_nr, retired_cap;
     struct rules_surroundings *surroundings; /* a reference */
-    bool loaded; /* rule files were applied once: later groups are not restored */
+    bool loaded;            /* rule files were applied once: later groups are not restored */
+    int64_t resend_mono_ns; /* when restored alerts are sent; 0: no more */
     bool started;
     _Atomic bool stopping;
     pthread_t thread;

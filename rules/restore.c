@@ -98,7 +98,7 @@ alerting_restore(struct rule *r, const struct rule_context *cx, struct querier *
     struct series_set *set;
     size_t nr = 0;
 
-    r->restored = true;
+    r->restored = r->moved = true;
     /* A short `for` is simply waited for again. */
     if (q == NULL || r->for_ns < cx->options->grace_period_ms * NS_PER_MS || r->active.nr == 0)
         return;

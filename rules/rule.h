@@ -51,8 +51,11 @@ struct rule {
     /* alerting */
     struct rule_template *label_templates, *annotation_templates;
     size_t label_templates_nr, annotation_templates_nr;
-    struct table active; /* struct alert by labels */
-    bool restored;       /* ALERTS series are written only once restoration was tried */
+    struct table active;   /* struct alert by labels */
+    bool moved;            /* an alert changed its state since it was kept last */
+    bool has_state;        /* while state is loaded: this rule has got its own */
+    int64_t hold_until_ns; /* after an outage: alerts do not end before */
+    bool restored;         /* ALERTS series are written only once restoration was tried */
 
     /* what the last evaluation wrote */
     struct table series; /* struct rule_series by labels */
@@ -130,6 +133,9 @@ alerting_update(struct rule *r, const struct rule_context *cx, const struct aler
  */
 size_t alerting_due(struct rule *r, const struct rule_context *cx, int64_t interval_ns,
                     struct alert_message **messages);
+/* Before the first evaluation: alerts that fire according to the kept state, to be sent at once. */
+size_t alerting_restored(struct rule *r, const struct rule_context *cx, int64_t interval_ns,
+                         struct alert_message **messages);
 /* The greatest state of the rule's alerts. */
 enum alert_state alerting_state(const struct rule *r);
 void alert_free(struct alert *a);

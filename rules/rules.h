@@ -42,7 +42,8 @@ struct rules_options {
     struct appendable *appendable;
     const struct io *io; /* rule files */
     const struct clock *clock;
-    struct pool *pool; /* NULL: evaluate on the scheduler's thread */
+    const char *state_dir; /* where alerts are kept over a restart; NULL: only as series */
+    struct pool *pool;     /* NULL: evaluate on the scheduler's thread */
     struct log log;
     struct metrics *metrics; /* NULL: none */
     rules_notify_fn notify;  /* NULL: alerts are kept and not sent */

@@ -96,6 +96,7 @@ struct world {
     struct rules_manager *rules;
     struct sent sent[64];
     size_t sent_nr;
+    const char *state_dir;
 };
 
 static void
@@ -125,6 +126,7 @@ manager_start_with(struct world *w, int64_t concurrent_evals_max)
         .io = &w->io.io,
         .clock = &w->clock.base,
         .concurrent_evals_max = concurrent_evals_max,
+        .state_dir = w->state_dir,
         .log = log_none,
         .notify = take_alerts,
         .notify_arg = w,
@@ -504,4 +506,150 @@ Test(rules, concurrent_rules_see_what_they_depend_on)
     cr_expect_eq(ask(w, "total"), 20, "%g", ask(w, "total"));
     world_free(w);
     buf_fini(&text);
+}
+
+/* ---- state over restarts ---- */
+
+static const char kept_rules[] =
+    "groups: [{name: g, rules: [{alert: Slow, expr: 'up == 0', for: 3m, keep_firing_for: 2m}, "
+    "{alert: Quick, expr: 'up == 0', labels: {severity: page}, annotations: {v: '{{ $value }}'}}, "
+    "{alert: Long, expr: 'up < 2', for: 30m}]}]\n";
+
+static void
+restart(struct world *w)
+{
+    rules_manager_free(w->rules);
+    manager_start(w);
+    apply(w, kept_rules);
+}
+
+/* Every alert with its times. */
+static void
+alerts_print(struct world *w, struct buf *out)
+{
+    struct rules_view view;
+    struct arena arena;
+
+    arena_init(&arena, SIZE_MAX);
+    rules_manager_view(w->rules, &arena, &view);
+    for (size_t i = 0; i < view.groups[0].rules_nr; i++) {
+        const struct rule_view *r = &view.groups[0].rules[i];
+        for (size_t j = 0; j < r->alerts_nr; j++) {
+            const struct alert_view *a = &r->alerts[j];
+            labels_print(a->labels, out);
+            buf_printf(out, " %s since %lld kept %lld\n", alert_state_text(a->state),
+                       (long long)a->active_at_ns, (long long)a->keep_firing_since_ns);
+        }
+    }
+    arena_fini(&arena);
+}
+
+Test(rules, a_restart_at_every_step_changes_nothing)
+{
+    /* One character per minute: what `up` is. */
+    static const char script[] = "1100000111000001110111000000000000011000100000000000000000011111";
+    struct world *whole = world_new(), *cut = world_new();
+
+    whole->state_dir = cut->state_dir = "data/narthex/alerts";
+    restart(whole);
+    restart(cut);
+    run(whole, 3, 1);
+    run(cut, 3, 1);
+    for (size_t i = 0; script[i] != '\0'; i++) {
+        struct buf want = { 0 }, got = { 0 };
+        run(whole, 1, script[i] - '0');
+        restart(cut);
+        run(cut, 1, script[i] - '0');
+        alerts_print(whole, &want);
+        alerts_print(cut, &got);
+        cr_expect_str_eq(buf_z(&got), buf_z(&want), "step %zu: %s instead of %s", i, buf_z(&got),
+                         buf_z(&want));
+        buf_fini(&want);
+        buf_fini(&got);
+        whole->sent_nr = cut->sent_nr = 0;
+    }
+    world_free(whole);
+    world_free(cut);
+}
+
+Test(rules, a_restart_sends_again_with_the_first_start)
+{
+    struct world *w = world_new();
+
+    w->state_dir = "data/narthex/alerts";
+    restart(w);
+    run(w, 3, 1);
+    run(w, 5, 0);
+    char before[256], after[256];
+    snprintf(before, sizeof before, "%s", w->sent[w->sent_nr - 1].text);
+    w->sent_nr = 0;
+    restart(w);
+    run(w, 1, 0);
+    cr_assert_gt(w->sent_nr, 0, "at the first evaluation");
+    snprintf(after, sizeof after, "%s", w->sent[w->sent_nr - 1].text);
+    *strstr(before, " end=") = *strstr(after, " end=") = '\0';
+    cr_expect_str_eq(after, before);
+    world_free(w);
+}
+
+Test(rules, an_outage_is_not_waited_through_and_resolves_nothing_at_once)
+{
+    struct world *w = world_new();
+    struct buf got = { 0 };
+
+    w->state_dir = "data/narthex/alerts";
+    restart(w);
+    run(w, 3, 1);
+    run(w, 10, 0); /* Long is pending for 10 minutes or more, the others fire */
+    rules_manager_free(w->rules);
+    clock_virtual_advance(&w->clock, 40 * MINUTE_MS);
+    manager_start(w);
+    apply(w, kept_rules);
+    /* Nothing is scraped in the first minute: the old samples are beyond the lookback. */
+    int64_t next_ns = rules_manager_run_due(w->rules), now_ns = clock_now_ns(&w->clock.base);
+    clock_virtual_advance(&w->clock, (next_ns - now_ns + 999999) / 1000000);
+    rules_manager_run_due(w->rules);
+    alerts_print(w, &got);
+    cr_expect_not_null(strstr(buf_z(&got), "alertname=\"Quick\", instance=\"a:1\", "
+                                           "severity=\"page\"} firing"),
+                       "%s", buf_z(&got));
+    cr_expect_not_null(strstr(buf_z(&got), "alertname=\"Long\", instance=\"a:1\"} pending"),
+                       "40 minutes without anybody looking do not count: %s", buf_z(&got));
+    run(w, 8, 1);
+    buf_reset(&got);
+    alerts_print(w, &got);
+    cr_expect_null(strstr(buf_z(&got), "Quick"), "%s", buf_z(&got));
+    buf_fini(&got);
+    world_free(w);
+}
+
+Test(rules, damaged_state_is_ignored)
+{
+    struct world *w = world_new();
+    struct io_dir_list list;
+    struct error err = { 0 };
+    char path[300], *text;
+    size_t n;
+
+    w->state_dir = "data/narthex/alerts";
+    restart(w);
+    run(w, 3, 1);
+    run(w, 5, 0);
+    cr_assert(io_list(&w->io.io, w->state_dir, &list, &err));
+    cr_assert_eq(list.nr, 1);
+    snprintf(path, sizeof path, "%s/%s", w->state_dir, list.entries[0].name);
+    io_dir_list_fini(&list);
+    cr_assert(io_read_file(&w->io.io, path, 1 << 20, &text, &n, &err));
+    for (size_t i = 0; i < n; i++) {
+        text[i] ^= 1;
+        cr_assert(io_replace_file(&w->io.io, path, (struct bytes){ (uint8_t *)text, n }, &err));
+        text[i] ^= 1;
+        struct buf got = { 0 };
+        restart(w);
+        alerts_print(w, &got);
+        cr_expect_eq(got.n, 0, "byte %zu: %s", i, buf_z(&got));
+        buf_fini(&got);
+    }
+    mem_free(text);
+    world_free(w);
 }
