@@ -256,14 +256,6 @@ raw_notifications_live(struct call *c)
 }
 
 bool
-api_admin(struct call *c, struct error *err)
-{
-    if (!c->h->deps.enable_admin)
-        return error_set(err, ERR_UNAVAILABLE, "admin APIs disabled");
-    return error_set(err, ERR_UNAVAILABLE, "deletion and snapshots are not built yet");
-}
-
-bool
 api_search(struct call *c, struct error *err)
 {
     (void)c;

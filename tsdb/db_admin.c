@@ -98,6 +98,8 @@ db_delete_series(struct db *db, const struct matcher *matchers, size_t matchers_
     size_t nr;
     bool ok = true;
 
+    if (min_ms > max_ms)
+        return true;
     lock_take(&db->maintain_lock);
     struct block **v = db_blocks_all(db, &nr);
     for (size_t i = 0; ok && i < nr; i++)

@@ -164,6 +164,7 @@ Test(admin, deletes_from_blocks_and_head)
         size_t want[SERIES];
     } cases[] = {
         { "nothing matches", "none", 0, STEPS, { STEPS, STEPS, STEPS, STEPS, STEPS } },
+        { "ends before it begins", ".+", 60, 30, { STEPS, STEPS, STEPS, STEPS, STEPS } },
         { "one in the middle of blocks",
           "i1",
           30,
