@@ -192,6 +192,16 @@ file_map(struct file *f, struct error *err)
     return ok;
 }
 
+/* Maps anew: the pages that the walk has touched would count as ours as long as the mapping lives.
+ */
+static bool
+file_map_anew(struct file *f, struct error *err)
+{
+    io_unmap(f->io, f->map);
+    f->map = (struct io_map){ 0 };
+    return file_map(f, err);
+}
+
 struct numbers {
     uint32_t *v;
     size_t nr;
@@ -290,7 +300,7 @@ files_open(struct head_chunks *hc, const struct numbers *numbers, const char *as
         }
         if (good && i > 0 && numbers->v[i] != numbers->v[i - 1] + 1)
             good = error_set(&why, ERR_CORRUPT, "files are not sequential");
-        good = good && file_map(f, &why) && file_walk(f, fn, arg, &why);
+        good = good && file_map(f, &why) && file_walk(f, fn, arg, &why) && file_map_anew(f, &why);
         if (good) {
             file_keep(hc, f);
             continue;
@@ -483,21 +493,29 @@ file_find(const struct head_chunks *hc, uint64_t number)
 struct copy {
     struct bytes from;
     struct buf *into;
+    struct entry e; /* its data lies in into */
 };
+
+static bool
+entry_here(struct bytes from, struct entry *e, struct error *err)
+{
+    bool end;
+
+    if (!entry_parse(from, e, &end, err))
+        return false;
+    return !end || error_set(err, ERR_CORRUPT, "no chunk there");
+}
 
 static bool
 copy_mapped(void *arg, struct error *err)
 {
     struct copy *c = arg;
-    struct entry e;
-    bool end;
 
-    if (!entry_parse(c->from, &e, &end, err))
+    if (!entry_here(c->from, &c->e, err))
         return false;
-    if (end)
-        return error_set(err, ERR_CORRUPT, "no chunk there");
     buf_reset(c->into);
-    buf_add(c->into, c->from.p, e.bytes);
+    buf_add(c->into, c->e.data.p, c->e.data.n);
+    c->e.data = buf_as_bytes(c->into);
     return true;
 }
 
@@ -555,26 +573,28 @@ copy_start(struct head_chunks *hc, uint64_t ref, struct buf *into, struct file *
 }
 
 static bool
-copy_any(struct head_chunks *hc, uint64_t ref, struct buf *into, struct error *err)
+copy_any(struct head_chunks *hc, uint64_t ref, struct copy *c, struct error *err)
 {
     uint64_t at = ref & UINT32_MAX, end = 0;
     struct file *f;
     bool done, mapped;
 
     lock_take(&hc->lock);
-    bool ok = copy_start(hc, ref, into, &f, &end, &done, err);
+    bool ok = copy_start(hc, ref, c->into, &f, &end, &done, err);
     mapped = ok && !done && f->map.p != NULL;
     lock_release(&hc->lock);
-    if (!ok || done)
-        return ok;
+    if (!ok)
+        return false;
     if (mapped) {
-        struct copy c = { { f->map.p + at, (size_t)(MIN(end, (uint64_t)f->map.n) - at) }, into };
-        ok = at < f->map.n ? io_guarded_read(copy_mapped, &c, err)
+        c->from = (struct bytes){ f->map.p + at, (size_t)(MIN(end, (uint64_t)f->map.n) - at) };
+        ok = at < f->map.n ? io_guarded_read(copy_mapped, c, err)
                            : error_set(err, ERR_CORRUPT, "a chunk lies behind its file");
     } else {
-        ok = copy_read(f, at, end, into, err);
+        ok = (done || copy_read(f, at, end, c->into, err)) &&
+             entry_here(buf_as_bytes(c->into), &c->e, err);
     }
-    file_unref(f);
+    if (!done)
+        file_unref(f);
     return ok;
 }
 
@@ -582,16 +602,12 @@ bool
 head_chunks_copy(struct head_chunks *hc, uint64_t ref, struct buf *into,
                  enum chunk_encoding *encoding, struct bytes *data, struct error *err)
 {
-    struct entry e;
-    bool end;
+    struct copy c = { .into = into };
 
-    bool ok = copy_any(hc, ref, into, err) && entry_parse(buf_as_bytes(into), &e, &end, err);
-    if (ok && end)
-        ok = error_set(err, ERR_CORRUPT, "no chunk there");
-    if (!ok)
+    if (!copy_any(hc, ref, &c, err))
         return error_wrap(err, "head chunk %06u at %u", (uint32_t)(ref >> 32), (uint32_t)ref);
-    *encoding = e.head.encoding;
-    *data = e.data;
+    *encoding = c.e.head.encoding;
+    *data = c.e.data;
     return true;
 }
 
