@@ -3,9 +3,11 @@
  * they were resolved. Shared by this directory only.
  *
  * The file is replaced as a whole after an evaluation that moved an alert, and at least every
- * STATE_SAVE_NS while there are alerts, which tells the next process how long nobody looked. Its
- * format is in docs/formats/alerts.md. Bytes are checked before use; a file that cannot be used is
- * reported and ignored, and the alerts are restored from their series as Prometheus does. */
+ * STATE_SAVE_NS while there are alerts, which tells the next process how long nobody looked. (A
+ * kill between sending an alert and the end of the group's evaluation loses that step: the alert
+ * then fires one evaluation later, which Alertmanager takes for the same alert.) Its format is in
+ * docs/formats/alerts.md. Bytes are checked before use; a file that cannot be used is reported and
+ * ignored, and the alerts are restored from their series as Prometheus does. */
 #pragma once
 #include "rules/group.h"
 

@@ -37,9 +37,9 @@ class FakeAlertmanager:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 alerts = json.loads(body)
                 outer.posts.append((time.time(), alerts, dict(self.headers), self.path))
-                status = behave(alerts)
+                status = behave(alerts)  # (a webhook's body is one object)
                 if status // 100 == 2:
-                    outer.taken.extend(alerts)
+                    outer.taken.extend(alerts if isinstance(alerts, list) else [])
                 try:
                     self.send_response(status)
                     self.send_header("Content-Length", "0")
@@ -61,7 +61,9 @@ class FakeAlertmanager:
 
 def when(text):
     """A v2 time in milliseconds."""
-    t = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
+    text = re.sub(r"(\.\d{1,6})\d*Z$", r"\1Z", text)
+    form = "%Y-%m-%dT%H:%M:%S.%fZ" if "." in text else "%Y-%m-%dT%H:%M:%SZ"
+    t = datetime.datetime.strptime(text, form).replace(tzinfo=datetime.timezone.utc)
     return round(t.timestamp() * 1000)
 
 
@@ -275,6 +277,65 @@ def realworld():
     server.stop()
 
 
+ALERTMANAGER = """
+route: {receiver: hook, group_wait: 0s, group_interval: 1s, repeat_interval: 1h, group_by: [alertname]}
+receivers: [{name: hook, webhook_configs: [{url: "http://127.0.0.1:%d/", send_resolved: true}]}]
+"""
+
+
+class Webhook(FakeAlertmanager):
+    """The receiver behind Alertmanager; its pages are lists of alerts with a status."""
+
+    def pages(self):
+        return [(a["status"], when(a["startsAt"])) for page in list(self.posts) for a in page[1]["alerts"]]
+
+
+def restart():
+    """kill -9 while an alert fires: restarted in time nobody notices; restarted later, it is sent again at once as it was."""
+    command, work = lib.alertmanager_command(), workdir()
+    hook, tap, port = Webhook(), FakeAlertmanager(), free_port()
+    path = write(os.path.join(work, "am.yml"), ALERTMANAGER % hook.port)
+    am = Process([*command, f"--config.file={path}", f"--storage.path={work}/am", f"--web.listen-address=127.0.0.1:{port}",
+                  "--cluster.listen-address="], os.path.join(work, "am.log"))
+    wait_until("Alertmanager", lambda: http("GET", f"http://127.0.0.1:{port}/-/ready", timeout=5)[0] == 200, process=am)
+    rules = write(os.path.join(work, "g.rules"), """
+groups: [{name: g, interval: 1s, rules: [{alert: Fire, expr: 'vector(1) == 1', for: 2s, labels: {severity: page}},
+                                         {alert: Later, expr: 'vector(1) == 1', for: 1h}]}]
+""")
+    text = config(static(port, tap.port), rules)
+    server = start(work, "restart", text)
+    wait_until("the page", lambda: hook.pages(), process=server.process, timeout=30)
+    first = tap.by_name("Fire")[0]["startsAt"]
+    time.sleep(1.5)  # a kill between sending and the end of the group's evaluation would cost the exact start
+    later = [a["activeAt"] for a in server.data("alerts")["alerts"] if a["labels"]["alertname"] == "Later"]
+    server.kill()
+
+    server = start(work, "restart", text)  # before endsAt
+    nr = len(tap.by_name("Fire"))
+    wait_until("sent again", lambda: len(tap.by_name("Fire")) >= nr + 3, process=server.process, timeout=30)
+    assert {a["startsAt"] for a in tap.by_name("Fire")} == {first}
+    assert later == [a["activeAt"] for a in server.data("alerts")["alerts"] if a["labels"]["alertname"] == "Later"]
+    time.sleep(3)
+    assert hook.pages() == [("firing", when(first))], hook.pages()
+    server.kill()
+
+    wait_until("Alertmanager resolves it", lambda: hook.pages()[-1][0] == "resolved", timeout=40)
+    nr, began = len(tap.by_name("Fire")), time.time()
+    server = start(work, "restart", text)  # after endsAt
+    wait_until("sent again", lambda: len(tap.by_name("Fire")) > nr, process=server.process, timeout=30)
+    print(f"restart: sent again {tap.posts[-1][0] - began:.1f} s after the start of the process")
+    assert {a["startsAt"] for a in tap.by_name("Fire")} == {first}
+    wait_until("the page comes again", lambda: hook.pages()[-1][0] == "firing", timeout=30)
+
+    write(rules, open(rules).read().replace("vector(1) == 1", "vector(0) == 1"))
+    server.process.p.send_signal(1)
+    wait_until("resolved", lambda: hook.pages()[-1][0] == "resolved", process=server.process, timeout=30)
+    states = [state for state, _ in hook.pages()]
+    assert states == ["firing", "resolved", "firing", "resolved"], hook.pages()
+    server.stop()
+    am.stop()
+
+
 def concurrent():
     """With concurrent-rule-eval every rule sees what it depends on at its own timestamp, and no iteration is missed."""
     work, nr = workdir(), 200
@@ -293,7 +354,7 @@ def concurrent():
     server.stop()
 
 
-PARTS = {f.__name__: f for f in (side_by_side, outages, many, concurrent, realworld)}
+PARTS = {f.__name__: f for f in (side_by_side, outages, many, restart, concurrent, realworld)}
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or PARTS:
