@@ -220,9 +220,11 @@ lock_directory(struct db *db, struct error *err)
     bool ok = io_open(db->io, path, IO_READ | IO_WRITE | IO_CREATE, &db->lockfile, err) &&
               io_lock(db->io, db->lockfile, err);
     if (ok) {
+        /* For people only: a full disk is no reason not to start. */
         int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-        ok = io_truncate(db->io, db->lockfile, 0, err) &&
-             io_write(db->io, db->lockfile, pid, (size_t)n, 0, err);
+        error_ignored(io_truncate(db->io, db->lockfile, 0, &ignored) &&
+                      io_write(db->io, db->lockfile, pid, (size_t)n, 0, &ignored));
+        error_clear(&ignored);
     } else {
         error_wrap(err, "the data directory is in use");
         /* It is not ours to remove. */
