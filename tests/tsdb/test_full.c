@@ -251,3 +251,41 @@ Test(full, a_refusing_device_is_like_a_full_disk)
         fault_io_fini(&fio);
     }
 }
+
+/* Hours of it: the head cannot be cut, blocks cannot be merged, and every try is cleaned up. */
+Test(full, cutting_and_merging_catch_up)
+{
+    enum { HOURS = 3600000 / 15000 };
+    struct fixture f;
+    struct error err = { 0 };
+    int64_t i = 0;
+
+    fixture_init(&f);
+    for (uint64_t room = 1; room < 1 << 20; room *= 64) {
+        for (int64_t end = i + 7 * HOURS; i < end; i++) {
+            cr_assert(append(f.db, 0, 4, T0 + i * STEP_MS, false, &err));
+            if (i % HOURS == 0)
+                cr_assert(db_maintain(f.db, &err), "%s", error_text(&err));
+        }
+        mem_io_set_space(&f.mem, room);
+        for (int64_t end = i + 7 * HOURS; i < end; i++) {
+            cr_assert(append(f.db, 0, 4, T0 + i * STEP_MS, false, &err), "%s", error_text(&err));
+            if (i % HOURS == 0)
+                error_ignored(db_maintain(f.db, &err));
+            error_clear(&err);
+        }
+        cr_expect_eq(count(f.db, 1), (size_t)i, "while the disk is full");
+        mem_io_set_space(&f.mem, PLENTY);
+        cr_assert(db_maintain(f.db, &err), "%s", error_text(&err));
+        cr_expect_eq(count(f.db, 1), (size_t)i, "there is room again");
+        fixture_close(&f);
+        fixture_open(&f);
+        cr_expect_eq(count(f.db, 1), (size_t)i, "after a restart");
+    }
+    struct io_dir_list list;
+    cr_assert(io_list(&f.mem.io, "/data", &list, &err));
+    for (size_t k = 0; k < list.nr; k++)
+        cr_expect_null(strstr(list.entries[k].name, ".tmp"), "%s", list.entries[k].name);
+    io_dir_list_fini(&list);
+    fixture_fini(&f);
+}
