@@ -336,6 +336,59 @@ groups: [{name: g, interval: 1s, rules: [{alert: Fire, expr: 'vector(1) == 1', f
     am.stop()
 
 
+def discovery():
+    """Alertmanagers from a file, which changes; over TLS with a CA of our own, with basic auth and with a token; a reload changes both."""
+    work = workdir()
+    cert, key = os.path.join(work, "cert.pem"), os.path.join(work, "key.pem")
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+                        "-out", cert, "-days", "2", "-subj", "/CN=am.test", "-addext", "subjectAltName=DNS:am.test"],
+                       check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as e:
+        skip(f"no openssl to make a certificate with: {e}")
+    first, second = FakeAlertmanager(tls=(cert, key)), FakeAlertmanager(tls=(cert, key))
+    rules = write(os.path.join(work, "g.rules"), FIRING)
+    targets = os.path.join(work, "am.json")
+    write(targets, json.dumps([{"targets": [f"127.0.0.1:{first.port}"], "labels": {"zone": "a"}},
+                               {"targets": ["127.0.0.1:1"], "labels": {"zone": "drop"}}]))
+    section = f"""
+    - file_sd_configs: [{{files: ["{targets}"], refresh_interval: 1s}}]
+      scheme: https
+      path_prefix: /am
+      tls_config: {{ca_file: "{cert}", server_name: am.test}}
+      relabel_configs: [{{source_labels: [zone], regex: drop, action: drop}}]
+      alert_relabel_configs: [{{target_label: via, replacement: tls}}]
+      %s
+"""
+    text = config(section % "basic_auth: {username: u, password: p}", rules)
+    server = start(work, "discovery", text)
+    wait_until("alerts at the first", lambda: first.by_name("Up"), process=server.process, timeout=20)
+    _, alerts, headers, path = first.posts[0]
+    assert path == "/am/api/v2/alerts" and headers["Content-Type"] == "application/json", (path, headers)
+    assert headers["Authorization"] == "Basic " + base64.b64encode(b"u:p").decode(), headers
+    assert all(a["labels"]["via"] == "tls" and a["labels"]["region"] == "eu" for a in alerts)
+    view = server.data("alertmanagers")
+    assert [a["url"] for a in view["activeAlertmanagers"]] == [f"https://127.0.0.1:{first.port}/am/api/v2/alerts"], view
+    assert len(view["droppedAlertmanagers"]) == 1, view
+
+    write(targets, json.dumps([{"targets": [f"127.0.0.1:{second.port}"]}]))
+    wait_until("alerts at the second", lambda: second.by_name("Up"), process=server.process, timeout=30)
+    nr = len(first.posts)
+    write(os.path.join(work, "discovery.yml"), config(section % "authorization: {credentials: token}", rules))
+    server.process.p.send_signal(1)
+    wait_until("the token", lambda: second.posts[-1][2].get("Authorization") == "Bearer token", process=server.process, timeout=20)
+    assert len(first.posts) == nr, "the first is gone from the file"
+    server.stop()
+
+    # A certificate that the CA did not sign is refused, and nothing is sent.
+    text = text.replace(f'ca_file: "{cert}", ', "")
+    write(targets, json.dumps([{"targets": [f"127.0.0.1:{first.port}"]}]))
+    server = start(work, "distrust", text)
+    wait_until("errors", lambda: metric(server, "prometheus_notifications_errors_total") > 0, process=server.process, timeout=20)
+    assert len(first.posts) == nr
+    server.stop()
+
+
 def concurrent():
     """With concurrent-rule-eval every rule sees what it depends on at its own timestamp, and no iteration is missed."""
     work, nr = workdir(), 200
@@ -354,7 +407,7 @@ def concurrent():
     server.stop()
 
 
-PARTS = {f.__name__: f for f in (side_by_side, outages, many, restart, concurrent, realworld)}
+PARTS = {f.__name__: f for f in (side_by_side, outages, many, restart, discovery, concurrent, realworld)}
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or PARTS:
