@@ -384,6 +384,10 @@ load(struct db *db, struct error *err)
     if (!io_mkdir(db->io, db->path, err) || !lock_directory(db, err) ||
         !block_clean_dir(db->io, db->path, err) || !db_blocks_load(db, err))
         return false;
+    if (!db_blocks_disown_future(db, err)) {
+        log_warn(&db->o.log, "blocks of the future could not be marked", LOG_E(err));
+        error_clear(err); /* while we run they do not count anyway */
+    }
     if (!db_floor_read(db, &met.min_valid_ms, err))
         return false;
     met.min_valid_ms = MAX(met.min_valid_ms, db_blocks_in_order_max(db));

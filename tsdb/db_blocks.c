@@ -115,7 +115,7 @@ db_blocks_in_order_max(struct db *db)
 
     for (size_t i = 0; i < db->blocks_nr; i++) {
         const struct block_meta *meta = block_meta(db->blocks[i]);
-        if (meta->min_ms <= horizon_ms && !block_meta_has_hint(meta, BLOCK_HINT_OOO) &&
+        if (meta->max_ms <= horizon_ms && !block_meta_has_hint(meta, BLOCK_HINT_OOO) &&
             !block_meta_has_hint(meta, BLOCK_HINT_STALE) &&
             !block_meta_has_hint(meta, BLOCK_HINT_SELECTED))
             max_ms = MAX(max_ms, meta->max_ms);
@@ -152,7 +152,7 @@ swap_list(struct db *db, struct block *added, struct block *const *gone, size_t 
     db->blocks = v;
     db->blocks_nr = nr;
     if (added != NULL && !block_meta_has_hint(block_meta(added), BLOCK_HINT_OOO) && gone_nr == 0 &&
-        block_meta(added)->min_ms <= head_horizon_ms(db->head))
+        block_meta(added)->max_ms <= head_horizon_ms(db->head))
         head_set_min_valid_ms(db->head, block_meta(added)->max_ms);
     rwlock_release(&db->blocks_lock);
     for (size_t i = 0; i < old_nr; i++)
@@ -267,6 +267,36 @@ max_block_ms(const struct db *db)
     if (db->o.max_block_ms != 0)
         return db->o.max_block_ms;
     return db->o.retention_ms != 0 ? MIN(max_ms, db->o.retention_ms / 10) : max_ms;
+}
+
+static bool
+disown(struct db *db, struct block *b, struct error *err)
+{
+    struct block_meta meta;
+
+    log_warn(&db->o.log, "block of the future no longer tells where the present begins",
+             LOG_C("block", block_meta(b)->id.z), LOG_I("maxt", block_meta(b)->max_ms));
+    block_meta_copy(&meta, block_meta(b));
+    block_meta_add_hint(&meta, BLOCK_HINT_OOO);
+    bool ok = block_meta_write(&meta, db->io, block_dir(b), err);
+    block_meta_fini(&meta);
+    return ok && db_block_reopen(db, b, err);
+}
+
+bool
+db_blocks_disown_future(struct db *db, struct error *err)
+{
+    int64_t horizon_ms = head_horizon_ms(db->head);
+    size_t nr;
+    struct block **v = db_blocks_all(db, &nr);
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < nr; i++)
+        if (block_meta(v[i])->max_ms > horizon_ms &&
+            !block_meta_has_hint(block_meta(v[i]), BLOCK_HINT_OOO))
+            ok = disown(db, v[i], err);
+    db_blocks_unref(v, nr);
+    return ok;
 }
 
 /* Asked while merging: the server is stopping. */

@@ -177,17 +177,19 @@ clock_is_back(const struct db *db)
     return head_min_valid_ms(db->head) > head_horizon_ms(db->head);
 }
 
-static void
-step_back(struct db *db)
+static bool
+step_back(struct db *db, struct error *err)
 {
+    if (!db_blocks_disown_future(db, err))
+        return false;
     rwlock_read(&db->blocks_lock);
     int64_t min_valid_ms = db_blocks_in_order_max(db);
     rwlock_release(&db->blocks_lock);
     head_step_back(db->head, min_valid_ms);
     db->cut_end_ms = min_valid_ms;
     db->truncate_due = false;
-    log_warn(&db->o.log, "the machine's clock was set back, blocks of the future are kept aside",
-             LOG_I("accepting_from", min_valid_ms));
+    log_warn(&db->o.log, "the machine's clock was set back", LOG_I("accepting_from", min_valid_ms));
+    return true;
 }
 
 static bool
@@ -195,8 +197,8 @@ make_blocks(struct db *db, struct error *err)
 {
     bool waits = false;
 
-    if (clock_is_back(db))
-        step_back(db);
+    if (clock_is_back(db) && !step_back(db, err))
+        return false;
     if (!truncate_soon(db, err) || !head_seal_retry(db->head, err))
         return false;
     while (!waits && cut_due(db))

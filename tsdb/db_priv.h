@@ -68,6 +68,10 @@ struct block **db_blocks_ref(struct db *db, int64_t min_ms, int64_t max_ms, size
 struct block **db_blocks_all(struct db *db, size_t *nr); /* the same of all */
 void db_blocks_unref(struct block **v, size_t nr);       /* frees v as well */
 int64_t db_blocks_in_order_max(struct db *db);
+/* Blocks that end after head_horizon_ms() were cut while the clock was wrong. They get the hint of
+ * out-of-order blocks, for good: neither we nor Prometheus then take their end for the end of what
+ * is in blocks, and the log's samples below it stay. */
+MUST_CHECK bool db_blocks_disown_future(struct db *db, struct error *err);
 MUST_CHECK bool db_retention(struct db *db, struct error *err);
 MUST_CHECK bool db_merge(struct db *db, struct error *err);
 

@@ -211,6 +211,28 @@ Test(clock, a_step_ahead_and_back_does_not_stop_new_series)
     fixture_fini(&f);
 }
 
+/* The last block before the step reaches over the time to which the clock comes back. */
+Test(clock, a_step_back_into_a_finished_block_loses_nothing)
+{
+    struct fixture f;
+    struct error err = { 0 };
+
+    fixture_init(&f, NOW);
+    live(&f, "a", 6 * HOUR_MS + 37 * MINUTE_MS);
+    set_clock(&f, YEAR_2098);
+    live(&f, "future", 8 * HOUR_MS);
+    set_clock(&f, NOW + 6 * HOUR_MS + 37 * MINUTE_MS);
+    cr_assert(db_maintain(f.db, &err), "%s", error_text(&err));
+    for (size_t i = 1; i <= 20; i++) {
+        live(&f, "b", 20 * MINUTE_MS);
+        fixture_reopen(&f);
+        cr_assert_eq(count(&f, "b"), 20 * i, "%zu: %zu", i, count(&f, "b"));
+        cr_assert_eq(count(&f, "a"), 6 * 60 + 37);
+        cr_assert_eq(count(&f, "future"), 8 * 60);
+    }
+    fixture_fini(&f);
+}
+
 /* A machine that comes up in 1970: its samples are out of bounds as in Prometheus, nothing else
  * happens, and the right time goes on. */
 Test(clock, a_clock_that_was_reset_judges_nothing)
