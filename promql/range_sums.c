@@ -8,26 +8,33 @@
 
 enum { LANES = 4 };
 
-/* sum and compensation of n values from each of LANES places. Select instead of branch, so that the
- * compiler can keep the lanes in vector registers; bits as sum_inc(). */
+/* One step of each lane's sum. Select instead of branch, so that the compiler can keep the lanes in
+ * vector registers; bits as sum_inc(). */
+static inline __attribute__((always_inline)) void
+lanes_inc(const double x[LANES], double sum[LANES], double c[LANES])
+{
+    for (size_t l = 0; l < LANES; l++) {
+        double t = sum[l] + x[l];
+        bool big = fabs(sum[l]) >= fabs(x[l]);
+        double high = big ? sum[l] : x[l], low = big ? x[l] : sum[l];
+        double more = c[l] + ((high - t) + low);
+        c[l] = fabs(t) > 1.7976931348623157e308 ? 0 : more;
+        sum[l] = t;
+    }
+}
+
+/* sum and compensation of n values from each of LANES places. */
 static void
 sum_lanes(const double *const from[LANES], size_t n, double sum[LANES], double c[LANES])
 {
     for (size_t l = 0; l < LANES; l++)
         sum[l] = c[l] = 0;
     for (size_t i = 0; i < n; i++) {
-        double x[LANES], t[LANES];
+        double x[LANES];
 
         for (size_t l = 0; l < LANES; l++)
             x[l] = from[l][i];
-        for (size_t l = 0; l < LANES; l++) {
-            t[l] = sum[l] + x[l];
-            bool big = fabs(sum[l]) >= fabs(x[l]);
-            double high = big ? sum[l] : x[l], low = big ? x[l] : sum[l];
-            double more = c[l] + ((high - t[l]) + low);
-            c[l] = fabs(t[l]) > 1.7976931348623157e308 ? 0 : more;
-            sum[l] = t[l];
-        }
+        lanes_inc(x, sum, c);
     }
 }
 
@@ -154,15 +161,55 @@ variance(const double *v, size_t n)
     return (aux + aux_c) / count;
 }
 
+/* The same for windows of n from each of LANES places: their chains of divisions overlap. */
+static void
+variance_lanes(const double *const from[LANES], size_t n, double out[LANES])
+{
+    double mean[LANES] = { 0 }, mean_c[LANES] = { 0 }, aux[LANES] = { 0 }, aux_c[LANES] = { 0 };
+    double count = (double)n;
+
+    for (size_t i = 0; i < n; i++) {
+        double x[LANES], delta[LANES], part[LANES], so_far = (double)(i + 1);
+
+        for (size_t l = 0; l < LANES; l++) {
+            x[l] = from[l][i];
+            delta[l] = x[l] - (mean[l] + mean_c[l]);
+            part[l] = delta[l] / so_far;
+        }
+        lanes_inc(part, mean, mean_c);
+        for (size_t l = 0; l < LANES; l++)
+            part[l] = delta[l] * (x[l] - (mean[l] + mean_c[l]));
+        lanes_inc(part, aux, aux_c);
+    }
+    for (size_t l = 0; l < LANES; l++)
+        out[l] = (aux[l] + aux_c[l]) / count;
+}
+
+static void
+finish_variance(double x, bool root, size_t k, struct column *out)
+{
+    out->v[k] = root ? sqrt(x) : x;
+    column_mark(out, k);
+}
+
 static void
 variances(const struct windows *w, struct column *out, bool root)
 {
     for (size_t k = 0; k < w->nr; k++) {
-        if (w->hi[k] == w->lo[k])
-            continue;
-        double x = variance(w->v + w->lo[k], w->hi[k] - w->lo[k]);
-        out->v[k] = root ? sqrt(x) : x;
-        column_mark(out, k);
+        size_t n = w->hi[k] - w->lo[k];
+        if (lanes_fit(w, k)) {
+            const double *from[LANES];
+            double x[LANES];
+
+            for (size_t l = 0; l < LANES; l++)
+                from[l] = w->v + w->lo[k + l];
+            variance_lanes(from, n, x);
+            for (size_t l = 0; l < LANES; l++)
+                finish_variance(x[l], root, k + l, out);
+            k += LANES - 1;
+        } else if (n > 0) {
+            finish_variance(variance(w->v + w->lo[k], n), root, k, out);
+        }
     }
 }
 

@@ -80,23 +80,52 @@ fill(struct input *x, unsigned style, bool regular)
 /* Each returns false when the window gives nothing. */
 typedef bool (*naive_fn)(const struct input *x, size_t k, const double *v, size_t n, double *out);
 
+static void
+compensated_add(double x, double *sum, double *c)
+{
+    double t = *sum + x;
+
+    if (isinf(t))
+        *c = 0;
+    else if (fabs(*sum) >= fabs(x))
+        *c += (*sum - t) + x;
+    else
+        *c += (x - t) + *sum;
+    *sum = t;
+}
+
 static bool
 naive_sum(const struct input *x, size_t k, const double *v, size_t n, double *out)
 {
     double sum = 0, c = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        double t = sum + v[i];
-        if (isinf(t))
-            c = 0;
-        else if (fabs(sum) >= fabs(v[i]))
-            c += (sum - t) + v[i];
-        else
-            c += (v[i] - t) + sum;
-        sum = t;
-    }
+    for (size_t i = 0; i < n; i++)
+        compensated_add(v[i], &sum, &c);
     *out = isinf(sum) ? sum : sum + c;
     return n > 0;
+}
+
+static bool
+naive_stdvar(const struct input *x, size_t k, const double *v, size_t n, double *out)
+{
+    double mean = 0, mean_c = 0, squares = 0, squares_c = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double distance = v[i] - (mean + mean_c);
+        compensated_add(distance / (double)(i + 1), &mean, &mean_c);
+        compensated_add(distance * (v[i] - (mean + mean_c)), &squares, &squares_c);
+    }
+    *out = (squares + squares_c) / (double)n;
+    return n > 0;
+}
+
+static bool
+naive_stddev(const struct input *x, size_t k, const double *v, size_t n, double *out)
+{
+    bool has = naive_stdvar(x, k, v, n, out);
+
+    *out = sqrt(*out);
+    return has;
 }
 
 static bool
@@ -203,6 +232,8 @@ static const struct {
     naive_fn naive;
 } kernels[] = {
     { "sum_over_time", FN_SUM_OVER_TIME, naive_sum },
+    { "stdvar_over_time", FN_STDVAR_OVER_TIME, naive_stdvar },
+    { "stddev_over_time", FN_STDDEV_OVER_TIME, naive_stddev },
     { "max_over_time", FN_MAX_OVER_TIME, naive_max },
     { "min_over_time", FN_MIN_OVER_TIME, naive_min },
     { "changes", FN_CHANGES, naive_changes },
