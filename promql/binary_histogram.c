@@ -12,8 +12,8 @@ put(struct binary_value *out, bool *keep, struct histogram *h, struct arena *a)
 }
 
 static bool
-with_float(struct eval *ev, enum binary_op op, struct binary_value l, struct binary_value r,
-           struct arena *a, struct anno_at at, struct binary_value *out, bool *keep)
+with_float(enum binary_op op, struct binary_value l, struct binary_value r, struct arena *a,
+           struct binary_value *out, bool *keep, enum binary_note *note)
 {
     struct histogram *h;
 
@@ -34,52 +34,50 @@ with_float(struct eval *ev, enum binary_op op, struct binary_value l, struct bin
         *keep = true;
         return true;
     }
-    binary_types_info(ev, op, l.h != NULL, r.h != NULL, at);
+    *note = l.h != NULL ? BINARY_HISTOGRAM_FLOAT : BINARY_FLOAT_HISTOGRAM;
     return false;
 }
 
 static bool
-add_or_sub(struct eval *ev, enum binary_op op, const struct histogram *l, const struct histogram *r,
-           struct arena *a, struct anno_at at, struct binary_value *out, bool *keep)
+add_or_sub(enum binary_op op, const struct histogram *l, const struct histogram *r, struct arena *a,
+           struct binary_value *out, bool *keep, enum binary_note *note)
 {
     struct histogram *h = histogram_to_float(l, a);
     struct histogram_notes notes = { 0 };
 
     if (!(op == OP_ADD ? histogram_add(h, r, &notes, a) : histogram_sub(h, r, &notes, a))) {
-        anno_warn(&ev->annos, at, "incompatible bucket layout encountered for binary operator %s",
-                  promql_operators[op].text);
+        *note = BINARY_LAYOUT;
         return false;
     }
     if (op == OP_SUB)
         h->hint = HINT_GAUGE;
-    const char *what = op == OP_ADD ? "addition" : "subtraction";
     if (notes.reset_collision) { /* the warning takes the place of the value */
-        anno_warn(&ev->annos, at, "conflicting counter resets during histogram %s", what);
+        *note = BINARY_RESETS;
         return false;
     }
     if (notes.bounds_reconciled)
-        anno_info(&ev->annos, at, "mismatched custom buckets were reconciled during %s", what);
+        *note = BINARY_RECONCILED;
     put(out, keep, h, a);
     return true;
 }
 
 bool
-binary_histograms(struct eval *ev, enum binary_op op, struct binary_value l, struct binary_value r,
-                  struct arena *a, struct anno_at at, struct binary_value *out, bool *keep)
+binary_histograms(enum binary_op op, struct binary_value l, struct binary_value r, struct arena *a,
+                  struct binary_value *out, bool *keep, enum binary_note *note)
 {
     if (l.h == NULL || r.h == NULL)
-        return with_float(ev, op, l, r, a, at, out, keep);
+        return with_float(op, l, r, a, out, keep, note);
     switch (op) {
     case OP_ADD:
     case OP_SUB:
-        return add_or_sub(ev, op, l.h, r.h, a, at, out, keep);
+        return add_or_sub(op, l.h, r.h, a, out, keep, note);
     case OP_EQ:
     case OP_NE:
         *out = l;
         *keep = histogram_eq(l.h, r.h) == (op == OP_EQ);
         return true;
     default:
-        binary_types_info(ev, op, true, true, at);
+        *note = BINARY_HISTOGRAMS;
         return false;
     }
 }

@@ -9,20 +9,30 @@ struct binary_value {
 
 /* True for operators whose result is a different quantity, so that the metric's name goes. */
 bool binary_changes_meaning(enum binary_op op);
-/* False: no result, and an annotation says why. *keep: a comparison holds. Histograms made are in
- * a. */
-bool binary_point(struct eval *ev, enum binary_op op, struct binary_value l, struct binary_value r,
-                  struct arena *a, struct anno_at at, struct binary_value *out, bool *keep);
+/* What there is to say of one pair. */
+enum binary_note {
+    BINARY_QUIET,
+    BINARY_FLOATS, /* types that do not go together, by what is left and right */
+    BINARY_FLOAT_HISTOGRAM,
+    BINARY_HISTOGRAM_FLOAT,
+    BINARY_HISTOGRAMS,
+    BINARY_LAYOUT,    /* exponential and custom buckets */
+    BINARY_RESETS,    /* conflicting counter resets */
+    BINARY_RECONCILED /* custom bounds; there is a result */
+};
+
+/* False: no result, and the note says why. *keep: a comparison holds. Histograms made are in a. */
+bool binary_point(enum binary_op op, struct binary_value l, struct binary_value r, struct arena *a,
+                  struct binary_value *out, bool *keep, enum binary_note *note);
+void binary_tell(struct eval *ev, enum binary_op op, enum binary_note note, struct anno_at at);
 /* Float arithmetic on whole columns; false when it is something else. */
 bool binary_arithmetic(enum binary_op op, const struct column *l, const struct column *r,
                        struct column *out);
-void binary_types_info(struct eval *ev, enum binary_op op, bool left_histogram,
-                       bool right_histogram, struct anno_at at);
 
 /* binary_histogram.c */
 bool
-binary_histograms(struct eval *ev, enum binary_op op, struct binary_value l, struct binary_value r,
-                  struct arena *a, struct anno_at at, struct binary_value *out, bool *keep);
+binary_histograms(enum binary_op op, struct binary_value l, struct binary_value r, struct arena *a,
+                  struct binary_value *out, bool *keep, enum binary_note *note);
 const struct histogram *binary_negated(const struct histogram *h, struct arena *a);
 
 /* histogram_trim.c: the observations below (or above) `at`. */

@@ -143,6 +143,7 @@ struct eval {
     struct worker *workers;
     uint32_t workers_nr;
     struct annotations annos;
+    struct join *joins; /* opened and not told of: see joins_tell() */
     struct str text;
 };
 
@@ -379,6 +380,8 @@ extern const struct node_ops select_ops, range_ops, math_ops, negate_ops, time_o
     bucket_ops, label_ops, sort_ops, absent_ops, absent_range_ops, invariant_ops, timestamp_ops,
     info_ops, nothing_ops, rename_ops, alias_ops;
 
+/* After evaluation: what joins have to say. */
+void joins_tell(struct eval *ev);
 /* Whether a function of one float per sample is node_math.c's. */
 bool math_has(enum function_id fn);
 double binary_scalars(enum binary_op op, double l, double r);

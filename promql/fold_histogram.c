@@ -110,7 +110,7 @@ fold_histogram_add(struct eval *ev, struct fold_histogram *f, const struct histo
                            at, name));
 }
 
-const struct histogram *
+struct histogram *
 fold_histogram_end(struct eval *ev, struct fold_histogram *f, bool avg, struct anno_at at)
 {
     struct histogram_notes notes = { 0 };
@@ -129,7 +129,6 @@ fold_histogram_end(struct eval *ev, struct fold_histogram *f, bool avg, struct a
         error_ignored(histogram_add(h, f->c, &notes, f->arena));
         h->hint = hint;
     }
-    histogram_compact(h, 0, f->arena);
     if (f->reset_seen && f->not_reset_seen)
         anno_warn(&ev->annos, at, "conflicting counter resets during histogram aggregation");
     return h;

@@ -28,5 +28,5 @@ void fold_histogram_ignore(struct fold_histogram *f);
 void fold_histogram_add(struct eval *ev, struct fold_histogram *f, const struct histogram *h,
                         bool avg, struct anno_at at, struct str name);
 /* NULL when the histograms did not fit together. */
-const struct histogram *
+struct histogram *
 fold_histogram_end(struct eval *ev, struct fold_histogram *f, bool avg, struct anno_at at);

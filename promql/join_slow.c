@@ -121,14 +121,14 @@ keep_point(struct slow *s, struct column *c, size_t k, struct binary_value x)
 
 /* One pair at one step, as Prometheus's doBinOp. */
 static void
-pair_point(struct slow *s, uint32_t out, size_t k, struct binary_value many,
-           struct binary_value one)
+pair_point(struct slow *s, uint32_t out, const struct join_pair *p)
 {
+    size_t k = p->k;
     struct slow_out *o = s->outs[out];
     struct binary_value x;
     bool keep = false;
 
-    if (!join_point(s->ev, s->j, many, one, s->ev->arena, &x, &keep))
+    if (!join_point(s->j, p, s->ev->arena, &x, &keep))
         return;
     if (s->matched[o->group] == NULL)
         s->matched[o->group] = bits_new(s);
@@ -180,7 +180,8 @@ slow_column(void *arg, uint32_t i, const struct column *c, struct error *err)
         struct binary_value x = { m->fill_right, NULL };
         if (one != NO_SERIES)
             x = column_value(&s->j->one->held[one], k);
-        pair_point(s, pair_out(s, group, i, one), k, column_value(c, k), x);
+        struct join_pair p = { column_value(c, k), x, k, i };
+        pair_point(s, pair_out(s, group, i, one), &p);
     }
     return eval_go_on(s->ev, err);
 }
@@ -194,10 +195,13 @@ fill_many(struct slow *s)
 
     for (uint32_t i = 0; m->has_fill_left && i < s->j->one->series_nr; i++)
         for (size_t k = 0; k < s->steps; k++)
-            if (column_has(&s->j->one->held[i], k) && !bit(s->matched[group_of[i]], k))
-                pair_point(s, pair_out(s, group_of[i], NO_SERIES, i), k,
-                           (struct binary_value){ m->fill_left, NULL },
-                           column_value(&s->j->one->held[i], k));
+            if (column_has(&s->j->one->held[i], k) && !bit(s->matched[group_of[i]], k)) {
+                struct join_pair p = { { m->fill_left, NULL },
+                                       column_value(&s->j->one->held[i], k),
+                                       k,
+                                       (uint64_t)s->j->many->series_nr + i };
+                pair_point(s, pair_out(s, group_of[i], NO_SERIES, i), &p);
+            }
 }
 
 /* ---- mistakes ---- */

@@ -232,6 +232,17 @@ fold_column(void *arg, uint32_t i, const struct column *c, struct error *err)
 
 /* ---- results ---- */
 
+/* Without empty buckets, unlike a sum over time. */
+static const struct histogram *
+fold_aggregate_end(const struct fold *f, struct fold_histogram *g, struct anno_at at)
+{
+    struct histogram *h = fold_histogram_end(f->ev, g, f->n->op == AGGR_AVG, at);
+
+    if (h != NULL)
+        histogram_compact(h, 0, f->ev->arena);
+    return h;
+}
+
 static double
 float_result(const struct fold *f, const struct group *g, size_t k)
 {
@@ -264,7 +275,7 @@ histogram_result(struct fold *f, const struct group *g, size_t k, struct column 
         anno_warn(&f->ev->annos, at, "encountered a mix of histograms and floats for aggregation");
         return;
     }
-    const struct histogram *h = fold_histogram_end(f->ev, g->h[k], f->n->op == AGGR_AVG, at);
+    const struct histogram *h = fold_aggregate_end(f, g->h[k], at);
     if (h == NULL)
         return;
     out->h[k] = h;

@@ -26,28 +26,52 @@ histograms_only(enum binary_op op)
     return op == OP_TRIM_LOWER || op == OP_TRIM_UPPER;
 }
 
-void
-binary_types_info(struct eval *ev, enum binary_op op, bool left_histogram, bool right_histogram,
-                  struct anno_at at)
+static void
+types_info(struct eval *ev, enum binary_op op, enum binary_note note, struct anno_at at)
 {
+    bool left = note == BINARY_HISTOGRAMS || note == BINARY_HISTOGRAM_FLOAT,
+         right = note == BINARY_HISTOGRAMS || note == BINARY_FLOAT_HISTOGRAM;
     const char *text = promql_operators[op].text;
 
     anno_info(&ev->annos, at,
               "incompatible sample types encountered for binary operator \"%s\": %s %s %s", text,
-              left_histogram ? "histogram" : "float", text,
-              right_histogram ? "histogram" : "float");
+              left ? "histogram" : "float", text, right ? "histogram" : "float");
 }
 
-/* What one point of each side gives. */
+void
+binary_tell(struct eval *ev, enum binary_op op, enum binary_note note, struct anno_at at)
+{
+    const char *what = op == OP_ADD ? "addition" : "subtraction";
+
+    switch (note) {
+    case BINARY_QUIET:
+        break;
+    case BINARY_LAYOUT:
+        anno_warn(&ev->annos, at, "incompatible bucket layout encountered for binary operator %s",
+                  promql_operators[op].text);
+        break;
+    case BINARY_RESETS:
+        anno_warn(&ev->annos, at, "conflicting counter resets during histogram %s", what);
+        break;
+    case BINARY_RECONCILED:
+        anno_info(&ev->annos, at, "mismatched custom buckets were reconciled during %s", what);
+        break;
+    default:
+        types_info(ev, op, note, at);
+        break;
+    }
+}
+
 bool
-binary_point(struct eval *ev, enum binary_op op, struct binary_value l, struct binary_value r,
-             struct arena *a, struct anno_at at, struct binary_value *out, bool *keep)
+binary_point(enum binary_op op, struct binary_value l, struct binary_value r, struct arena *a,
+             struct binary_value *out, bool *keep, enum binary_note *note)
 {
     *out = (struct binary_value){ 0 };
+    *note = BINARY_QUIET;
     if (l.h != NULL || r.h != NULL)
-        return binary_histograms(ev, op, l, r, a, at, out, keep);
+        return binary_histograms(op, l, r, a, out, keep, note);
     if (histograms_only(op)) {
-        binary_types_info(ev, op, false, false, at);
+        *note = BINARY_FLOATS;
         return false;
     }
     out->v = op_is_comparison(op) ? l.v : binary_scalars(op, l.v, r.v);
@@ -131,10 +155,13 @@ mixed_point(struct eval *ev, const struct binary_node *b, const struct column *c
                         scalar = { b->scalars[swapped ? 0 : 1][k], NULL };
     struct binary_value x;
     struct anno_at at = { b->base.pos, b->base.rank };
-    bool keep = false;
+    enum binary_note note;
+    bool keep = false, ok;
 
-    if (!binary_point(ev, b->op, swapped ? scalar : vector, swapped ? vector : scalar, &w->arena,
-                      at, &x, &keep))
+    ok = binary_point(b->op, swapped ? scalar : vector, swapped ? vector : scalar, &w->arena, &x,
+                      &keep, &note);
+    binary_tell(ev, b->op, note, at);
+    if (!ok)
         return;
     if (op_is_comparison(b->op) && swapped)
         x = vector; /* the element is what stays, whichever side it is on */

@@ -42,6 +42,12 @@ struct bucket_state {
     uint32_t scalars_nr;
 };
 
+static struct pos_range
+arg_place(const struct call_node *n, uint32_t i)
+{
+    return i < ARRAY_LEN(n->arg_pos) ? n->arg_pos[i] : expr_unwrapped(n->expr->args[i])->pos;
+}
+
 /* ---- groups ---- */
 
 static int
@@ -132,7 +138,7 @@ static void
 check_quantile(struct eval *ev, const struct call_node *n, uint32_t arg, double q)
 {
     char text[ANNO_NUMBER_BYTES];
-    struct anno_at at = { expr_unwrapped(n->expr->args[arg])->pos, n->base.rank };
+    struct anno_at at = { arg_place(n, arg), n->base.rank };
 
     if (!(q >= 0 && q <= 1))
         anno_warn(&ev->annos, at, "quantile value should be between 0 and 1, got %s",
@@ -191,6 +197,17 @@ struct step {
     int64_t t_ms;
 };
 
+/* Prometheus repairs the buckets in place, so that only the first quantile finds something to tell.
+ */
+static bool
+repaired_before(const struct step *s)
+{
+    for (uint32_t i = 0; s->b->several && i < s->o->scalar; i++)
+        if (s->b->scalars[i][s->k] >= 0 && s->b->scalars[i][s->k] <= 1)
+            return true;
+    return false;
+}
+
 static double
 classic(const struct step *s, struct buckets *buckets)
 {
@@ -200,7 +217,7 @@ classic(const struct step *s, struct buckets *buckets)
         return buckets_fraction(s->b->scalars[0][s->k], s->b->scalars[1][s->k], buckets);
     double q = s->b->several ? s->o->q : s->b->scalars[0][s->k];
     double v = buckets_quantile(q, buckets, &r);
-    if (r.forced)
+    if (r.forced && !repaired_before(s))
         anno_monotonicity(&s->ev->annos, s->b->at, shown_name(s->ev, &s->g->labels), s->t_ms,
                           r.bucket_min, r.bucket_max, r.diff_max);
     return v;
@@ -346,7 +363,7 @@ open_arguments(struct eval *ev, struct node *n, struct bucket_state *b, struct e
 
     b->several = call->fn == FN_HISTOGRAM_QUANTILES;
     b->input = n->args[vector];
-    b->at = (struct anno_at){ expr_unwrapped(call->expr->args[vector])->pos, n->rank };
+    b->at = (struct anno_at){ arg_place(call, vector), n->rank };
     b->scalars = ARENA_NEW_ARRAY(ev->arena, const double *, n->args_nr);
     for (uint32_t i = 0; i < n->args_nr; i++) {
         if (n->args[i]->type != VALUE_SCALAR)

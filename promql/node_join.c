@@ -26,14 +26,45 @@ join_labels(struct eval *ev, const struct join *j, const struct series *many,
     return s;
 }
 
-bool
-join_point(struct eval *ev, const struct join *j, struct binary_value many, struct binary_value one,
-           struct arena *a, struct binary_value *out, bool *keep)
+static void
+keep_note(const struct join *j, const struct join_pair *p, enum binary_note note)
 {
-    struct anno_at at = { j->n->base.pos, j->n->base.rank };
+    uint64_t mine = (p->order + 1) << 8 | note;
+    uint64_t there = atomic_load_explicit(&j->notes[p->k], memory_order_relaxed);
 
-    if (!binary_point(ev, j->n->op, j->swapped ? one : many, j->swapped ? many : one, a, at, out,
-                      keep))
+    while (there < mine && !atomic_compare_exchange_weak(&j->notes[p->k], &there, mine))
+        ;
+}
+
+void
+joins_tell(struct eval *ev)
+{
+    for (const struct join *j = ev->joins; j != NULL; j = j->next) {
+        struct anno_at at = { j->n->base.pos, j->n->base.rank };
+        uint32_t told = 0;
+
+        for (size_t k = 0; k < node_steps(&j->n->base); k++) {
+            enum binary_note note = (enum binary_note)(j->notes[k] & 0xff);
+
+            if ((told >> note & 1) == 0)
+                binary_tell(ev, j->n->op, note, at);
+            told |= UINT32_C(1) << note;
+        }
+    }
+    ev->joins = NULL;
+}
+
+bool
+join_point(const struct join *j, const struct join_pair *p, struct arena *a,
+           struct binary_value *out, bool *keep)
+{
+    enum binary_note note;
+    bool ok = binary_point(j->n->op, j->swapped ? p->one : p->many, j->swapped ? p->many : p->one,
+                           a, out, keep, &note);
+
+    if (note != BINARY_QUIET)
+        keep_note(j, p, note);
+    if (!ok)
         return false;
     if (j->n->return_bool)
         *out = (struct binary_value){ *keep, NULL };
@@ -92,6 +123,9 @@ join_open(struct eval *ev, struct node *n, struct error *err)
     struct join *j = ARENA_NEW(ev->arena, struct join);
 
     b->join = j;
+    j->notes = ARENA_NEW_ARRAY(ev->arena, _Atomic uint64_t, node_steps(n) + 1);
+    j->next = ev->joins;
+    ev->joins = j;
     j->n = b;
     j->swapped = m->card == CARD_ONE_TO_MANY;
     j->many_side = j->swapped;
@@ -130,9 +164,10 @@ join_column(struct eval *ev, struct node *n, uint32_t i, struct worker *w, struc
         struct binary_value x;
         bool keep = false;
 
-        if (!column_has(&many, k) || !column_has(o, k) ||
-            !join_point(ev, j, column_value(&many, k), column_value(o, k), &w->arena, &x, &keep) ||
-            !keep)
+        if (!column_has(&many, k) || !column_has(o, k))
+            continue;
+        struct join_pair p = { column_value(&many, k), column_value(o, k), k, i };
+        if (!join_point(j, &p, &w->arena, &x, &keep) || !keep)
             continue;
         column_mark(out, k);
         out->v[k] = x.v;

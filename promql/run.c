@@ -256,6 +256,7 @@ run_account(struct query_run *r, size_t first_step, struct error *err)
         a.loaded_at = st->samples_per_step + first_step;
     if (r->ev.per_step_stats)
         a.read_at = st->samples_read_per_step + first_step;
+    joins_tell(&r->ev);
     eval_tally_tree(&r->ev, r->root);
     account_run(&r->ev, r->root, &a);
     eval_tally_clear(&r->ev);

@@ -20,9 +20,9 @@ duration(struct gen *g, struct buf *out)
 }
 
 static void
-shift(struct gen *g, struct buf *out)
+shift(struct gen *g, bool offset, struct buf *out)
 {
-    if (gen_below(g, 8) == 0)
+    if (gen_below(g, 8) == 0 && offset)
         buf_printf(out, " offset %s%s", gen_below(g, 3) == 0 ? "-" : "", PICK(g, durations));
     if (gen_below(g, 10) == 0) {
         unsigned kind = gen_below(g, 3);
@@ -72,16 +72,22 @@ selector(struct gen *g, struct buf *out)
     bare_selector(g, out);
     if (g->experimental && gen_below(g, 20) == 0)
         buf_c(out, " smoothed");
-    shift(g, out);
+    shift(g, true, out);
 }
 
 static void
 range(struct gen *g, int depth, bool extended, struct buf *out)
 {
+    bool offset = true;
+
     if (depth > 0 && gen_below(g, 4) == 0) {
         static const char *const steps[] = { "", "15s", "1m", "40s" };
+        size_t from = out->n;
 
         vector(g, depth - 1, out);
+        /* A subquery whose first step is that of the query makes Prometheus move what has "@"
+         * inside by the subquery's offset, to where its storage may not have looked. */
+        offset = memchr(out->p + from, '@', out->n - from) == NULL;
         buf_c(out, "[");
         duration(g, out);
         buf_printf(out, ":%s]", PICK(g, steps));
@@ -93,7 +99,7 @@ range(struct gen *g, int depth, bool extended, struct buf *out)
         if (extended && g->experimental && gen_below(g, 4) == 0)
             buf_c(out, gen_below(g, 2) ? " anchored" : " smoothed");
     }
-    shift(g, out);
+    shift(g, offset, out);
 }
 
 /* ---- functions ---- */

@@ -121,8 +121,9 @@ make_monotonic(struct classic *c, struct note *n)
     return forced;
 }
 
+/* Repairs the buckets in place, as Prometheus does: a second quantile finds them repaired. */
 static double
-bucket_quantile(double q, const struct classic *from, struct arena *a, struct note *n, bool *forced)
+bucket_quantile(double q, const struct classic *from, struct note *n, bool *forced)
 {
     struct classic copy = *from, *c = &copy;
     size_t i = 0;
@@ -132,8 +133,6 @@ bucket_quantile(double q, const struct classic *from, struct arena *a, struct no
         return NAN;
     if (q < 0 || q > 1)
         return q < 0 ? -INFINITY : INFINITY;
-    c->b = ARENA_NEW_ARRAY(a, struct bucket, c->nr + 1);
-    memcpy(c->b, from->b, c->nr * sizeof c->b[0]);
     if (!tidy(c))
         return NAN;
     *forced = make_monotonic(c, n);
@@ -426,7 +425,7 @@ quantile_of_all(struct ev *ev, const struct split *s, double q, const struct exp
 
         if (s->classic[i].nr == 0)
             continue;
-        double v = bucket_quantile(q, &s->classic[i], ev->o->arena, &n, &forced);
+        double v = bucket_quantile(q, &s->classic[i], &n, &forced);
         n.text = name.n > 0 ? arena_printf(ev->o->arena, "%s for metric name \"%.*s\"", text,
                                            STR_ARG(name))
                             : str_c(text);
