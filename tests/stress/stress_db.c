@@ -1,5 +1,5 @@
-/* Appending, querying, cutting blocks and making and losing series, all at once, for
- * NARTHEX_STRESS_SECONDS (default 3).
+/* Appending, querying, cutting blocks, making and losing series, deleting, cleaning, snapshots and
+ * a disk that fills, all at once, for NARTHEX_STRESS_SECONDS (default 3).
  *
  * Each writer owns targets; a round gives every series of a target the same value at the same time,
  * so a reader that sees a time of one series must see it in all series of that target: whole
@@ -17,10 +17,11 @@ enum { WRITERS = 3, READERS = 2, SERIES = 40, CHURN_ROUNDS = 400 };
 
 struct stress {
     struct db *db;
+    struct mem_io *mem;
     const struct clock *clock;
     int64_t end_ns;
     _Atomic int64_t newest_ms[WRITERS]; /* committed */
-    _Atomic uint64_t rounds, reads, samples;
+    _Atomic uint64_t rounds, reads, samples, deletions, snapshots;
 };
 
 struct thread_arg {
@@ -161,6 +162,45 @@ reader(void *arg)
     return NULL;
 }
 
+static void
+delete_one(struct stress *st, struct error *err)
+{
+    struct arena arena;
+    struct matcher m;
+
+    arena_init(&arena, SIZE_MAX);
+    /* A name that the readers do not look at. */
+    if (!matcher_init(&m, MATCH_EQ, LABEL_NAME, STR("metric_30"), &arena, err))
+        fail("matcher", err);
+    if (db_delete_series(st->db, &m, 1, INT64_MIN, INT64_MAX, NULL, err))
+        atomic_fetch_add(&st->deletions, 1);
+    matcher_fini(&m);
+    arena_fini(&arena);
+}
+
+/* What fails while the disk is full fails with that, and leaves nothing. */
+static void *
+administrator(void *arg)
+{
+    struct stress *st = ((struct thread_arg *)arg)->st;
+    struct error err = { 0 };
+    char name[DB_SNAPSHOT_NAME_BYTES];
+
+    for (uint64_t i = 0; !over(st); i++) {
+        mem_io_set_space(st->mem, i % 3 == 2 ? 1 : UINT64_C(1) << 40);
+        delete_one(st, &err);
+        if (db_snapshot(st->db, i % 2 == 0, name, &err))
+            atomic_fetch_add(&st->snapshots, 1);
+        error_ignored(i % 4 != 0 || db_clean_tombstones(st->db, &err));
+        error_ignored(io_remove_tree(&st->mem->io, "/data/snapshots", &err));
+        if (err.kind != ERR_NONE && err.kind != ERR_FULL)
+            fail("administration", &err);
+        error_clear(&err);
+    }
+    mem_io_set_space(st->mem, UINT64_C(1) << 40);
+    return NULL;
+}
+
 int
 main(void)
 {
@@ -169,11 +209,11 @@ main(void)
                             .wal_segment_bytes = 1 << 20,
                             .maintenance_ms = 50,
                             .wal_sync_interval_ms = 20 };
-    struct stress st = { .clock = clock_real() };
-    struct thread_arg args[WRITERS + READERS];
-    pthread_t threads[WRITERS + READERS];
-    struct error err = { 0 };
     struct mem_io m;
+    struct stress st = { .clock = clock_real(), .mem = &m };
+    struct thread_arg args[WRITERS + READERS + 1];
+    pthread_t threads[WRITERS + READERS + 1];
+    struct error err = { 0 };
 
     mem_io_init(&m);
     if (!db_open("/data", &m.io, st.clock, &o, &st.db, &err))
@@ -182,20 +222,27 @@ main(void)
         clock_monotonic_ns(st.clock) + (seconds == NULL ? 3 : atoi(seconds)) * INT64_C(1000000000);
     for (unsigned i = 0; i < WRITERS; i++)
         atomic_store(&st.newest_ms[i], T0);
-    for (unsigned i = 0; i < WRITERS + READERS; i++) {
+    for (unsigned i = 0; i < WRITERS + READERS + 1; i++) {
         args[i] = (struct thread_arg){ &st, i < WRITERS ? i : i - WRITERS };
-        if (pthread_create(&threads[i], NULL, i < WRITERS ? writer : reader, &args[i]) != 0)
+        if (pthread_create(&threads[i], NULL,
+                           i < WRITERS             ? writer
+                           : i < WRITERS + READERS ? reader
+                                                   : administrator,
+                           &args[i]) != 0)
             abort();
     }
-    for (unsigned i = 0; i < WRITERS + READERS; i++)
+    for (unsigned i = 0; i < WRITERS + READERS + 1; i++)
         pthread_join(threads[i], NULL);
     struct db_head_stats hs;
     db_head_stats(st.db, &hs);
-    printf(
-        "%llu batches, %llu queries, %llu samples read, %llu series and %llu chunks in the head\n",
-        (unsigned long long)atomic_load(&st.rounds), (unsigned long long)atomic_load(&st.reads),
-        (unsigned long long)atomic_load(&st.samples), (unsigned long long)hs.series_nr,
-        (unsigned long long)hs.chunks_nr);
+    printf("%llu batches, %llu queries, %llu samples read, %llu deletions, %llu snapshots, %llu "
+           "series "
+           "and %llu chunks in the head\n",
+           (unsigned long long)atomic_load(&st.rounds), (unsigned long long)atomic_load(&st.reads),
+           (unsigned long long)atomic_load(&st.samples),
+           (unsigned long long)atomic_load(&st.deletions),
+           (unsigned long long)atomic_load(&st.snapshots), (unsigned long long)hs.series_nr,
+           (unsigned long long)hs.chunks_nr);
     db_close(st.db);
     mem_io_fini(&m);
     return 0;
