@@ -15,7 +15,7 @@ enum rule_types { RULES_ALL, RULES_ALERTING, RULES_RECORDING };
 struct rule_filter {
     const struct http_request *req;
     enum rule_types types;
-    bool exclude_alerts;
+    bool exclude_alerts, evaluations;
     int64_t groups_max; /* -1: all */
     struct str token;
     struct matcher_sets sets;
@@ -81,6 +81,27 @@ write_alerting_part(struct json *j, const struct rule_view *r, bool exclude_aler
         write_alerts(j, r);
 }
 
+/* Only for who asks with narthex_evaluations: Prometheus has nothing like it. */
+static void
+write_evaluations(struct json *j, const struct rule_view *r)
+{
+    json_key(j, "evaluations");
+    json_open(j, '[');
+    for (size_t i = 0; i < r->evaluations_nr; i++) {
+        const struct rule_evaluation_view *e = &r->evaluations[i];
+        json_open(j, '{');
+        json_key(j, "time");
+        json_time(j, e->slot_ns);
+        key_float(j, "duration", (double)e->took_ns / 1e9);
+        json_key(j, "samples");
+        json_uint(j, e->samples_nr);
+        if (e->error.n != 0)
+            key_str(j, "error", e->error);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
 static void
 write_rule(struct json *j, const struct rule_view *r, bool exclude_alerts)
 {
@@ -102,6 +123,8 @@ write_rule(struct json *j, const struct rule_view *r, bool exclude_alerts)
     json_key(j, "lastEvaluation");
     json_time(j, r->last_evaluation_ns);
     key_str(j, "type", r->is_alert ? STR("alerting") : STR("recording"));
+    if (r->evaluations != NULL)
+        write_evaluations(j, r);
     json_close(j, '}');
 }
 
@@ -282,10 +305,14 @@ write_groups(struct call *c, const struct rule_filter *f, const struct rules_vie
 }
 
 static void
-view_rules(struct call *c, struct rules_view *view)
+view_rules(struct call *c, bool evaluations, struct rules_view *view)
 {
     *view = (struct rules_view){ 0 };
-    if (c->h->deps.rules != NULL)
+    if (c->h->deps.rules == NULL)
+        return;
+    if (evaluations)
+        rules_manager_view_evaluations(c->h->deps.rules, call_arena(c), view);
+    else
         rules_manager_view(c->h->deps.rules, call_arena(c), view);
 }
 
@@ -301,8 +328,9 @@ api_rules(struct call *c, struct error *err)
     if (!call_matchers(c, &f.sets, err))
         return false;
     bool ok = take_types(&f, err) && take_exclude(&f, err) && take_page(&f, err);
+    error_ignored(param_bool(http_query_param(c->req, "narthex_evaluations"), &f.evaluations));
     if (ok) {
-        view_rules(c, &view);
+        view_rules(c, f.evaluations, &view);
         ok = write_groups(c, &f, &view, err);
     }
     matcher_sets_fini(&f.sets);
@@ -315,7 +343,7 @@ api_alerts(struct call *c, struct error *err)
     struct rules_view view;
 
     (void)err;
-    view_rules(c, &view);
+    view_rules(c, false, &view);
     json_open(&c->j, '{');
     json_key(&c->j, "alerts");
     json_open(&c->j, '[');

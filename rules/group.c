@@ -156,6 +156,9 @@ rule_take_state(struct rule *r, struct rule *from)
     r->series = from->series;
     r->generation = from->generation;
     from->series = empty;
+    r->evaluations = from->evaluations;
+    r->evaluations_nr = from->evaluations_nr;
+    from->evaluations = NULL;
     if (!r->is_alert || !from->is_alert)
         return;
     table_fini(&r->active);
@@ -380,20 +383,38 @@ evaluate_rule(struct rule_group *g, struct rule *r, const struct rule_context *c
     return ok;
 }
 
+/* Under the group's lock. */
+static void
+evaluation_remember(struct rule *r, const struct rule_context *cx, size_t samples_nr,
+                    const struct error *err, int64_t took_ns)
+{
+    if (r->evaluations == NULL)
+        r->evaluations = MEM_NEW_ARRAY(struct rule_evaluation, RULE_EVALUATIONS_MAX);
+    struct rule_evaluation *e = &r->evaluations[r->evaluations_nr++ % RULE_EVALUATIONS_MAX];
+    mem_free(e->error);
+    *e = (struct rule_evaluation){
+        .slot_ns = cx->ts_ns,
+        .took_ns = took_ns,
+        .samples_nr = samples_nr,
+        .error = err->kind == ERR_NONE ? NULL : str_dup(str_c(error_text(err))),
+    };
+}
+
 /* What /api/v1/rules and /metrics show of an evaluation. */
 static void
-rule_publish(struct rule_group *g, struct rule *r, bool ok, const struct error *err,
-             int64_t wall_ns, int64_t started_ns, int64_t took_ns)
+rule_publish(struct rule_group *g, struct rule *r, const struct rule_context *cx, size_t samples_nr,
+             const struct error *err, int64_t wall_ns, int64_t started_ns, int64_t took_ns)
 {
     if (g->families->rule_duration != NULL) {
         metric_summary_observe(g->families->rule_duration, seconds(took_ns), started_ns + took_ns);
         metric_histogram_observe(g->families->rule_duration_histogram, seconds(took_ns));
     }
     lock_take(&g->lock);
-    r->health = ok && err->kind == ERR_NONE ? "ok" : "err";
+    r->health = err->kind == ERR_NONE ? "ok" : "err";
     error_copy(&r->last_error, err);
     r->evaluation_ns = took_ns;
     r->last_evaluation_ns = wall_ns;
+    evaluation_remember(r, cx, samples_nr, err, took_ns);
     lock_release(&g->lock);
 }
 
@@ -413,9 +434,11 @@ evaluate_one(struct rule_group *g, struct rule *r, const struct rule_context *cx
             log_warn(&cx->options->log, "Evaluating rule failed", LOG_S("file", g->path),
                      LOG_S("group", g->name), LOG_S("name", r->name), LOG_E(&err));
     }
-    rule_publish(g, r, ok, &err, wall_ns, started_ns, clock_monotonic_ns(clock) - started_ns);
+    size_t samples_nr = ok ? samples.nr : 0;
+    rule_publish(g, r, cx, samples_nr, &err, wall_ns, started_ns,
+                 clock_monotonic_ns(clock) - started_ns);
     error_clear(&err);
-    return ok ? samples.nr : 0;
+    return samples_nr;
 }
 
 /* Series of rules that a reload took away. */

@@ -211,6 +211,9 @@ rule_free(struct rule *r)
     prepared_free(r->prepared);
     rule_labels_free(r->labels);
     rule_labels_free(r->annotations);
+    for (size_t i = 0; r->evaluations != NULL && i < RULE_EVALUATIONS_MAX; i++)
+        mem_free(r->evaluations[i].error);
+    mem_free(r->evaluations);
     mem_free((void *)(uintptr_t)r->query.p);
     mem_free((void *)(uintptr_t)r->identity.p);
     error_clear(&r->last_error);

@@ -33,6 +33,15 @@ struct rule_series {
     uint64_t generation; /* the last evaluation that returned it */
 };
 
+#define RULE_EVALUATIONS_MAX 100
+
+/* One evaluation, as the API shows it. */
+struct rule_evaluation {
+    int64_t slot_ns, took_ns;
+    size_t samples_nr;
+    char *error; /* owned; NULL: none */
+};
+
 struct rule_template {
     struct str name; /* of the label or annotation; in the file's pool */
     struct template *text;
@@ -65,6 +74,9 @@ struct rule {
     const char *health;
     struct error last_error;
     int64_t evaluation_ns, last_evaluation_ns;
+    /* The last ones, a ring: the n-th evaluation is at n % RULE_EVALUATIONS_MAX. */
+    struct rule_evaluation *evaluations; /* owned; NULL before the first */
+    uint64_t evaluations_nr;             /* in all */
 };
 
 /* A sample to be written. */

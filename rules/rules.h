@@ -93,6 +93,12 @@ struct alert_view {
     int64_t active_at_ns, keep_firing_since_ns; /* 0: not set */
 };
 
+struct rule_evaluation_view {
+    int64_t slot_ns, took_ns; /* the time it was for; how long it took */
+    size_t samples_nr;
+    struct str error; /* empty: none */
+};
+
 struct rule_view {
     bool is_alert;
     struct str name, query; /* query: canonical text */
@@ -105,6 +111,8 @@ struct rule_view {
     enum alert_state state;
     struct alert_view *alerts; /* active ones */
     size_t alerts_nr;
+    struct rule_evaluation_view *evaluations; /* newest first; when asked for */
+    size_t evaluations_nr;
 };
 
 struct rule_group_view {
@@ -122,3 +130,6 @@ struct rules_view {
 };
 
 void rules_manager_view(struct rules_manager *m, struct arena *arena, struct rules_view *view);
+/* With the last 100 evaluations of each rule. */
+void rules_manager_view_evaluations(struct rules_manager *m, struct arena *arena,
+                                    struct rules_view *view);

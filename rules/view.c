@@ -26,7 +26,25 @@ view_alerts(const struct rule *r, struct arena *arena, struct rule_view *out)
 }
 
 static void
-view_rule(const struct rule *r, struct arena *arena, struct rule_view *out)
+view_evaluations(const struct rule *r, struct arena *arena, struct rule_view *out)
+{
+    size_t nr = (size_t)MIN(r->evaluations_nr, (uint64_t)RULE_EVALUATIONS_MAX);
+
+    out->evaluations = ARENA_NEW_ARRAY(arena, struct rule_evaluation_view, nr);
+    for (; out->evaluations_nr < nr; out->evaluations_nr++) {
+        uint64_t n = r->evaluations_nr - 1 - out->evaluations_nr;
+        const struct rule_evaluation *e = &r->evaluations[n % RULE_EVALUATIONS_MAX];
+        out->evaluations[out->evaluations_nr] = (struct rule_evaluation_view){
+            .slot_ns = e->slot_ns,
+            .took_ns = e->took_ns,
+            .samples_nr = e->samples_nr,
+            .error = e->error == NULL ? STR_NONE : arena_str(arena, str_c(e->error)),
+        };
+    }
+}
+
+static void
+view_rule(const struct rule *r, struct arena *arena, bool evaluations, struct rule_view *out)
 {
     *out = (struct rule_view){
         .is_alert = r->is_alert,
@@ -44,10 +62,12 @@ view_rule(const struct rule *r, struct arena *arena, struct rule_view *out)
     };
     if (r->is_alert)
         view_alerts(r, arena, out);
+    if (evaluations)
+        view_evaluations(r, arena, out);
 }
 
 static void
-view_group(struct rule_group *g, struct arena *arena, struct rule_group_view *out)
+view_group(struct rule_group *g, struct arena *arena, bool evaluations, struct rule_group_view *out)
 {
     lock_take(&g->lock);
     *out = (struct rule_group_view){
@@ -61,7 +81,7 @@ view_group(struct rule_group *g, struct arena *arena, struct rule_group_view *ou
         .rules_nr = g->rules_nr,
     };
     for (size_t i = 0; i < g->rules_nr; i++)
-        view_rule(g->rules[i], arena, &out->rules[i]);
+        view_rule(g->rules[i], arena, evaluations, &out->rules[i]);
     lock_release(&g->lock);
 }
 
@@ -74,15 +94,28 @@ view_cmp(const void *a, const void *b)
     return c != 0 ? c : str_cmp(x->name, y->name);
 }
 
-void
-rules_manager_view(struct rules_manager *m, struct arena *arena, struct rules_view *view)
+static void
+view_all(struct rules_manager *m, struct arena *arena, bool evaluations, struct rules_view *view)
 {
     *view = (struct rules_view){ 0 };
     lock_take(&m->lock);
     view->groups = ARENA_NEW_ARRAY(arena, struct rule_group_view, m->groups_nr);
     for (size_t i = 0; i < m->groups_nr; i++)
-        view_group(m->groups[i], arena, &view->groups[view->groups_nr++]);
+        view_group(m->groups[i], arena, evaluations, &view->groups[view->groups_nr++]);
     lock_release(&m->lock);
     if (view->groups_nr != 0)
         qsort(view->groups, view->groups_nr, sizeof *view->groups, view_cmp);
+}
+
+void
+rules_manager_view(struct rules_manager *m, struct arena *arena, struct rules_view *view)
+{
+    view_all(m, arena, false, view);
+}
+
+void
+rules_manager_view_evaluations(struct rules_manager *m, struct arena *arena,
+                               struct rules_view *view)
+{
+    view_all(m, arena, true, view);
 }

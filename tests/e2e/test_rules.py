@@ -402,8 +402,11 @@ def concurrent():
                timeout=30)
     time.sleep(3)
     assert [r["value"][1] for r in server.query("min_over_time(total[3s:1s])")] == [str(nr)]
-    bad = [r for r in server.data("rules")["groups"][0]["rules"] if r["health"] != "ok"]
+    bad = [r for r in server.data("rules")["groups"][0]["rules"] if r["health"] != "ok" or "evaluations" in r]
     assert not bad, bad[:3]
+    shown = server.data("rules", narthex_evaluations="true")["groups"][0]["rules"]
+    assert all(len(r["evaluations"]) >= 3 and r["evaluations"][0].keys() == {"time", "duration", "samples"} for r in shown), shown[0]
+    assert all(e["samples"] == 1 for e in shown[-1]["evaluations"])
     server.stop()
 
 

@@ -653,3 +653,31 @@ Test(rules, damaged_state_is_ignored)
     mem_free(text);
     world_free(w);
 }
+
+Test(rules, the_last_hundred_evaluations_are_shown)
+{
+    struct world *w = world_new();
+    struct rules_view view;
+    struct arena arena;
+
+    arena_init(&arena, SIZE_MAX);
+    apply(w, "groups: [{name: g, limit: 1, rules: [{record: n, expr: 'up or vector(1) > 0'}]}]\n");
+    run(w, 120, 1);
+    run(w, 1, -1);
+    rules_manager_view_evaluations(w->rules, &arena, &view);
+    const struct rule_view *r = &view.groups[0].rules[0];
+    cr_assert_eq(r->evaluations_nr, 100);
+    cr_expect(str_is(r->evaluations[0].error, "exceeded limit of 1 with 2 series"));
+    cr_expect_eq(r->evaluations[0].slot_ns - r->evaluations[99].slot_ns, 99 * 60000000000);
+    apply(w, "groups: [{name: g, rules: [{record: n, expr: 'up'}]}]\n");
+    run(w, 1, 1);
+    rules_manager_view_evaluations(w->rules, &arena, &view);
+    r = &view.groups[0].rules[0];
+    cr_assert_eq(r->evaluations_nr, 100, "a reload keeps them");
+    cr_expect_eq(r->evaluations[0].error.n, 0);
+    cr_expect_eq(r->evaluations[0].samples_nr, 1);
+    only_rule(w, &arena, &view);
+    cr_expect_null(view.groups[0].rules[0].evaluations, "not unless asked for");
+    arena_fini(&arena);
+    world_free(w);
+}
