@@ -30,18 +30,34 @@ selector_of(struct eval *ev, const struct call_node *n)
     return e->kind == EXPR_SELECTOR && n->base.args[0]->ops != &invariant_ops ? &e->selector : NULL;
 }
 
-/* A label that is fixed twice, or fixed and then asked for otherwise, is left out. */
+/* True for a condition that only takes series away from what others select. */
+static bool
+subtracts(const struct selector_expr *sel, const struct matcher *m)
+{
+    bool must_be_set = false;
+
+    for (size_t i = 0; i < sel->matchers_nr; i++)
+        must_be_set |=
+            str_eq(sel->matchers[i].name, m->name) && !matcher_matches_empty(&sel->matchers[i]);
+    return !must_be_set ||
+           ((m->type == MATCH_NE || m->type == MATCH_NRE) && matcher_matches_empty(m));
+}
+
+/* A label that is fixed twice, or fixed and then asked for otherwise, is left out. Conditions that
+ * only take away come last, wherever they are written: Prometheus's storage sorts them so before
+ * absent() looks. */
 static struct series
 fixed_labels(struct eval *ev, const struct selector_expr *sel)
 {
     struct series s = { 0 };
     struct names seen = { ARENA_NEW_ARRAY(ev->arena, symbol_id, sel->matchers_nr), 0 };
 
-    for (size_t i = 0; i < sel->matchers_nr; i++) {
+    for (size_t k = 0; k < 2 * sel->matchers_nr; k++) {
+        size_t i = k % sel->matchers_nr;
         const struct matcher *m = &sel->matchers[i];
         symbol_id name = eval_symbol(ev, m->name);
 
-        if (str_eq(m->name, LABEL_NAME))
+        if (str_eq(m->name, LABEL_NAME) || subtracts(sel, m) != (k >= sel->matchers_nr))
             continue;
         if (m->type == MATCH_EQ && !names_has(&seen, name)) {
             s = series_set_label(ev, &s, name, eval_symbol(ev, m->value));

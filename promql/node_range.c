@@ -108,7 +108,7 @@ samples_of_inner(struct eval *ev, struct range_node *r, uint32_t i, struct worke
             continue;
         int64_t t_ms = grid_time(&r->inner->frame->grid, k);
         if (column_histogram(&c, k) != NULL)
-            sample_buf_add_histogram(b, t_ms, unhinted(&w->arena, c.h[k]));
+            sample_buf_add_histogram(b, t_ms, r->raw ? c.h[k] : unhinted(&w->arena, c.h[k]));
         else
             sample_buf_add(b, t_ms, c.v[k]);
     }

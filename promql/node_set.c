@@ -38,6 +38,61 @@ announce(struct eval *ev, struct node *n, bool both)
     node_series(ev, n, series, left_nr + right_nr);
 }
 
+/* The first step at which a source of an "or" has a sample that counts. */
+static size_t
+first_step(const struct node *n, const struct set_state *s, uint32_t source)
+{
+    uint32_t left_nr = n->args[0]->series_nr;
+    bool right = source >= left_nr;
+    uint32_t i = right ? source - left_nr : source;
+    const uint64_t *there = right ? s->there[s->match->group_of[1][i]] : NULL;
+    const struct column *c = &n->args[right]->held[i];
+
+    for (size_t w = 0; w < s->words; w++) {
+        uint64_t word = c->present[w] & (there == NULL ? ~UINT64_C(0) : ~there[w]);
+        if (word != 0)
+            return w * COLUMN_WORD_BITS + (size_t)__builtin_ctzll(word);
+    }
+    return SIZE_MAX;
+}
+
+static bool
+drops_name(const struct node *n, uint32_t source)
+{
+    uint32_t left_nr = n->args[0]->series_nr;
+
+    return source < left_nr ? n->args[0]->series[source].drop_name
+                            : n->args[1]->series[source - left_nr].drop_name;
+}
+
+/* Of equal series from both sides, whichever comes first decides whether the name goes. */
+static bool
+settle_names(struct eval *ev, struct node *n, const struct set_state *s, struct error *err)
+{
+    bool differ = false;
+
+    for (uint32_t i = 0; n->first != NULL && i < n->series_nr; i++)
+        for (uint32_t k = n->first[i]; k < n->first[i + 1]; k++)
+            differ |= drops_name(n, n->sources[k]) != n->series[i].drop_name;
+    if (!ev->delayed_names || !differ)
+        return true;
+    if (!node_hold(ev, n->args[1], err))
+        return false;
+    for (uint32_t i = 0; i < n->series_nr; i++) {
+        size_t first = SIZE_MAX;
+
+        for (uint32_t k = n->first[i]; k < n->first[i + 1]; k++) {
+            size_t step = first_step(n, s, n->sources[k]);
+
+            if (step < first) {
+                first = step;
+                n->series[i].drop_name = drops_name(n, n->sources[k]);
+            }
+        }
+    }
+    return true;
+}
+
 static bool
 set_open(struct eval *ev, struct node *n, struct error *err)
 {
@@ -55,7 +110,8 @@ set_open(struct eval *ev, struct node *n, struct error *err)
     if (b->op == OP_OR && !node_hold(ev, n->args[0], err))
         return false;
     announce(ev, n, b->op == OP_OR);
-    return node_each(ev, n->args[s->side], mark_group, s, err);
+    return node_each(ev, n->args[s->side], mark_group, s, err) &&
+           (b->op != OP_OR || settle_names(ev, n, s, err));
 }
 
 /* c where the group's bits are set (want) or not. */

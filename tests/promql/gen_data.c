@@ -183,7 +183,9 @@ add_natives(struct gen *g, struct mem_storage *s, struct labels ls, enum native_
 {
     struct walk w = walk_start(g);
     struct native n;
-    bool custom = kind == NATIVE_CUSTOM;
+    bool custom = kind == NATIVE_CUSTOM, reset = true;
+    bool knows =
+        kind != NATIVE_GAUGE && gen_below(g, 3) == 0; /* as what a database has read back */
 
     native_shape(g, &n, custom);
     for (int i = 0; i < SAMPLES; i++) {
@@ -196,12 +198,16 @@ add_natives(struct gen *g, struct mem_storage *s, struct labels ls, enum native_
         if (gen_below(g, 25) == 0) {
             custom = kind == NATIVE_ALL ? gen_below(g, 2) : custom;
             native_shape(g, &n, custom);
+            reset = true;
         }
         native_grow(g, &n);
         if (kind == NATIVE_GAUGE)
             n.h.hint = HINT_GAUGE;
         else
             n.h.hint = kind == NATIVE_ALL && gen_below(g, 6) == 0 ? HINT_GAUGE : HINT_UNKNOWN;
+        if (knows && n.h.hint == HINT_UNKNOWN)
+            n.h.hint = reset ? HINT_RESET : HINT_NOT_RESET;
+        reset = false;
         if (kind == NATIVE_AND_FLOATS && gen_below(g, 4) == 0)
             mem_storage_add(s, ls, w.t_ms, (double)gen_below(g, 100), NULL);
         else

@@ -24,10 +24,35 @@ min_of(double a, double b)
     return -max_of(-a, -b);
 }
 
+static bool
+subtracts(const struct matcher *matchers, size_t nr, const struct matcher *m)
+{
+    for (size_t i = 0; i < nr; i++)
+        if (str_eq(matchers[i].name, m->name) && !matcher_matches_empty(&matchers[i]))
+            return (m->type == MATCH_NE || m->type == MATCH_NRE) && matcher_matches_empty(m);
+    return true;
+}
+
+/* Selecting has sorted the conditions: those that take away come last. */
+static const struct matcher *
+sorted_matchers(struct arena *a, const struct matcher *matchers, size_t nr)
+{
+    struct matcher *out = ARENA_NEW_ARRAY(a, struct matcher, nr + 1);
+    size_t out_nr = 0;
+
+    for (int last = 0; last < 2; last++)
+        for (size_t i = 0; i < nr; i++)
+            if (subtracts(matchers, nr, &matchers[i]) == (last == 1))
+                out[out_nr++] = matchers[i];
+    return out;
+}
+
 struct labels
 absent_labels(struct oracle *o, const struct matcher *matchers, size_t nr)
 {
     struct labels out = { 0 };
+
+    matchers = sorted_matchers(o->arena, matchers, nr);
 
     for (size_t i = 0; i < nr; i++) {
         bool again = false;
