@@ -210,7 +210,9 @@ alert_step(struct rule *r, struct alert *a, int64_t ts_ns, bool *forget)
     if (a->seen) {
         r->moved |= a->keep_firing_since_ns != 0;
         a->keep_firing_since_ns = 0;
-    } else if (!alert_is_held(r, a, ts_ns) && !alert_keeps_firing(r, a, ts_ns)) {
+    } else if (alert_is_held(r, a, ts_ns)) {
+        return true; /* and does not begin to fire either */
+    } else if (!alert_keeps_firing(r, a, ts_ns)) {
         *forget = alert_forgettable(a, ts_ns);
         r->moved |= *forget || a->state != ALERT_INACTIVE;
         if (a->state != ALERT_INACTIVE) {

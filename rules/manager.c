@@ -280,6 +280,8 @@ rules_manager_apply(struct rules_manager *m, const struct rules_settings *settin
     m->surroundings = surroundings_new(settings);
     groups_stop(m, &fresh);
     groups_replace(m, &fresh);
+    if (!m->loaded)
+        state_sweep(&m->options, m->groups, m->groups_nr);
     m->loaded = true;
     cond_broadcast(&m->changed);
     lock_release(&m->lock);

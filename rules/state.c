@@ -149,6 +149,40 @@ state_remove(const struct rule_group *g, const struct rules_options *options)
     error_clear(&err);
 }
 
+static bool
+file_is_of(const char *name, struct rule_group *const *groups, size_t groups_nr)
+{
+    char want[17];
+
+    for (size_t i = 0; i < groups_nr; i++) {
+        snprintf(want, sizeof want, "%016" PRIx64, groups[i]->hash);
+        if (strcmp(name, want) == 0)
+            return true;
+    }
+    return false;
+}
+
+void
+state_sweep(const struct rules_options *options, struct rule_group *const *groups, size_t groups_nr)
+{
+    struct io_dir_list list;
+    struct error err = { 0 };
+    char path[STATE_PATH_MAX];
+
+    if (options->state_dir == NULL || !io_list(options->io, options->state_dir, &list, &err)) {
+        error_clear(&err); /* nothing was ever kept */
+        return;
+    }
+    for (size_t i = 0; i < list.nr; i++) {
+        if (list.entries[i].is_dir || file_is_of(list.entries[i].name, groups, groups_nr))
+            continue;
+        snprintf(path, sizeof path, "%s/%s", options->state_dir, list.entries[i].name);
+        error_ignored(io_remove(options->io, path, &err));
+        error_clear(&err);
+    }
+    io_dir_list_fini(&list);
+}
+
 /* ---- reading ---- */
 
 static struct labels

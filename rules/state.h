@@ -32,6 +32,9 @@ void state_save(struct rule_group *g, const struct rules_options *options, int64
  * there is no file, or none that can be used. */
 bool state_load(struct rule_group *g, const struct rules_options *options, int64_t now_ns);
 
+/* At the start: removes the files of groups that the configuration no longer has. */
+void state_sweep(const struct rules_options *options, struct rule_group *const *groups,
+                 size_t groups_nr);
 /* The group is gone from the configuration: so is its file. */
 void state_remove(const struct rule_group *g, const struct rules_options *options);
 

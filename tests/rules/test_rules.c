@@ -623,6 +623,25 @@ Test(rules, an_outage_is_not_waited_through_and_resolves_nothing_at_once)
     world_free(w);
 }
 
+Test(rules, state_of_groups_that_are_gone_is_removed)
+{
+    struct world *w = world_new();
+    struct io_dir_list list;
+    struct error err = { 0 };
+
+    w->state_dir = "data/narthex/alerts";
+    restart(w);
+    run(w, 3, 1);
+    run(w, 5, 0);
+    rules_manager_free(w->rules);
+    manager_start(w);
+    apply(w, "groups: [{name: another, rules: [{record: n, expr: up}]}]\n");
+    cr_assert(io_list(&w->io.io, w->state_dir, &list, &err));
+    cr_expect_eq(list.nr, 0);
+    io_dir_list_fini(&list);
+    world_free(w);
+}
+
 Test(rules, damaged_state_is_ignored)
 {
     struct world *w = world_new();
