@@ -16,6 +16,7 @@ static const struct {
     ROW("promql", "fill_right", promql_binop_fill_modifiers),
     ROW("promql", "per_step_stats", promql_per_step_stats),
     ROW("promql", "smoothed", promql_extended_range_selectors),
+    ROW("rules", "concurrent_rule_eval", concurrent_rule_eval),
     ROW("scrape", "type_and_unit_labels", type_and_unit_labels),
     ROW("tsdb", "exemplar_storage", exemplar_storage),
 #undef ROW
