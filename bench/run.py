@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The table of budgets: Narthex beside whichever peers are present, one server at a time, on the same machine in the same run.
 
-    bench/run.py [row ...]      rows: scrape memory restart disk query geomean json instant rps  (all by default)
+    bench/run.py [row ...]      rows: scrape memory restart disk rules query geomean json instant rps  (all by default)
     bench/run.py --quick        fewer scrapes and repetitions, to see that it runs
 
 Every figure is measured in this run. A ratio is the peer's figure divided by Narthex's (requests per second: the other way round), so more
@@ -158,16 +158,15 @@ def scrape_config(d, name, targets, interval, port):
     return path
 
 
-def run_scrapes(table, servers, d, targets, series, scrapes, rows):
+def run_scrapes(table, servers, d, targets, series, scrapes, interval, rows):
     """CPU per million samples between two moments, resident bytes per series at the end."""
     cpu, memory = {}, {}
-    interval = 1
     for server in servers:
         base = 21000
         load = lib.Process([f"{BIN}/load_generator", "--port", str(base), "--targets", str(targets), "--series", str(series),
-                            "--interval-ms", str(interval * 1000)], f"{d}/load.log")
+                            "--interval-ms", str(int(interval * 1000))], f"{d}/load.log")
         time.sleep(1)
-        s = server.start(scrape_config(d, f"scrape-{server.name}", targets, f"{interval}s", base), f"{d}/scrape-{server.name}", d)
+        s = server.start(scrape_config(d, f"scrape-{server.name}", targets, f"{int(interval * 1000)}ms", base), f"{d}/scrape-{server.name}", d)
         time.sleep(10 * interval)
         before, at = s.cpu_s(), time.monotonic()
         time.sleep(max(scrapes - 10, 10) * interval)
@@ -183,6 +182,70 @@ def run_scrapes(table, servers, d, targets, series, scrapes, rows):
         table.add(f"scraping {targets} targets x {series:,} series, CPU seconds per million samples", "s", cpu, 0.30, 1.65 / 0.30)
     table.add(f"resident bytes per active series, {targets * series:,} series, {scrapes} scrapes", "B", memory, rows["want"],
               rows["peer"] / rows["want"])
+
+
+# ---- rules ----
+
+RULES_NR, RULE_GROUPS_NR, RULE_INTERVAL_S = 1000, 20, 15
+
+
+def write_rules(path):
+    """Each rule over its own series of the load: one of each target, as a sum or as a rate over five minutes."""
+    groups = []
+    for g in range(RULE_GROUPS_NR):
+        rules = []
+        for i in range(g, RULES_NR, RULE_GROUPS_NR):
+            selector = f'bench_requests_{i % 50}_total{{handler="/api/v1/item/{i // 50}"}}'
+            expr = f"sum by (job) ({selector})" if i % 2 else f"sum by (job) (rate({selector}[5m]))"
+            rules.append({"record": f"bench:rule:{i}", "expr": expr})
+        groups.append({"name": f"g{g}", "interval": f"{RULE_INTERVAL_S}s", "rules": rules})
+    with open(path, "w") as f:
+        json.dump({"groups": groups}, f)
+
+
+def metric_of(s, name):
+    return sum(float(line.rsplit(" ", 1)[1]) for line in s.get("/metrics").decode().splitlines() if line.startswith(name))
+
+
+def cpu_over(s, seconds):
+    before, at = s.cpu_s(), time.monotonic()
+    time.sleep(seconds)
+    return (s.cpu_s() - before) / (time.monotonic() - at)
+
+
+def run_rules(table, servers, d):
+    """1,000 rules every 15 s, each over 200 or more of 200,000 scraped series: CPU beyond what scraping takes, and missed iterations."""
+    targets, series, cpu, base = 200, 1000, {}, 21000
+    for server in servers:
+        if server.name == "VictoriaMetrics":
+            continue  # its rules are another program's
+        config, rules = scrape_config(d, f"rules-{server.name}", targets, "15s", base), f"{d}/rules-{server.name}.json"
+        with open(config, "a") as f:
+            f.write(f"rule_files: [{json.dumps(rules)}]\n")
+        with open(rules, "w") as f:
+            f.write("groups: []\n")
+        load = lib.Process([f"{BIN}/load_generator", "--port", str(base), "--targets", str(targets), "--series", str(series),
+                            "--interval-ms", "15000"], f"{d}/load.log")
+        time.sleep(1)
+        s = server.start(config, f"{d}/rules-{server.name}", d)
+        time.sleep(30 if QUICK else 300)
+        scraping = cpu_over(s, 30)
+        write_rules(rules)
+        s.process.p.send_signal(1)
+        time.sleep(RULE_INTERVAL_S * 2)
+        cpu[server.name] = (cpu_over(s, 45 if QUICK else 120) - scraping) * RULE_INTERVAL_S * 1000 / RULES_NR
+        missed, failed = metric_of(s, "prometheus_rule_group_iterations_missed_total"), metric_of(
+            s, "prometheus_rule_evaluation_failures_total")
+        written = len(json.loads(s.get("/api/v1/query?query=" + urllib.parse.quote('{__name__=~"bench:rule:.*"}')))["data"]["result"])
+        print(f"  {server.name}: {missed:.0f} iterations missed, {failed:.0f} evaluations failed, {written} recorded series", flush=True)
+        if server.name == "Narthex" and (missed or failed or written != RULES_NR):
+            raise AssertionError("rules: not every rule was evaluated every time")
+        assert load.alive(), load.tail()
+        s.stop()
+        load.kill()
+        shutil.rmtree(f"{d}/rules-{server.name}", ignore_errors=True)
+    table.add("1,000 rules over 200 series each, every 15 s, CPU per evaluated rule", "ms", cpu,
+              cpu["Prometheus"] / 8 if "Prometheus" in cpu else None, 8)
 
 
 # ---- one data set for all ----
@@ -379,7 +442,7 @@ def run_disk(table, d, servers):
 
 def main():
     rows = [a for a in sys.argv[1:] if not a.startswith("-")]
-    known = ["scrape", "memory", "restart", "disk", "query", "json", "instant", "rps", "geomean"]
+    known = ["scrape", "memory", "restart", "disk", "rules", "query", "json", "instant", "rps", "geomean"]
     for row in rows:
         if row not in known:
             sys.exit(f"unknown row {row}; rows are: {' '.join(known)}")
@@ -388,9 +451,11 @@ def main():
     d = tempfile.mkdtemp(prefix="narthex-bench-", dir=os.path.join(ROOT, "build"))
     try:
         if "scrape" in rows:
-            run_scrapes(table, servers, d, 200, 1000, 20 if QUICK else 75, {"cpu": 1, "want": 900, "peer": 2400})
+            run_scrapes(table, servers, d, 200, 1000, 20 if QUICK else 75, 1, {"cpu": 1, "want": 900, "peer": 2400})
         if "memory" in rows:
-            run_scrapes(table, servers, d, 100, 1000, 30 if QUICK else 480, {"want": 1100, "peer": 3650})
+            run_scrapes(table, servers, d, 100, 1000, 30 if QUICK else 480, 0.25, {"want": 1100, "peer": 3650})
+        if "rules" in rows:
+            run_rules(table, servers, d)
         if "restart" in rows:
             run_restart(table, d, servers)
         if set(rows) & {"query", "json", "instant", "rps", "geomean"}:
