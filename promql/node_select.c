@@ -40,6 +40,46 @@ moment_of(const struct select_node *s, size_t k)
     return s->pinned ? s->pin_ms : grid_time(&s->base.frame->grid, k) - s->offset_ms;
 }
 
+/* How many of the first samples lie one in each step, the first in the step that ends at ref_ms. */
+static size_t
+paced_nr(const int64_t *t_ms, const double *v, size_t nr, int64_t ref_ms, int64_t step_ms)
+{
+    size_t i = 0;
+
+    for (; i < nr; i++, ref_ms += step_ms)
+        if (t_ms[i] > ref_ms || t_ms[i] <= ref_ms - step_ms || is_stale(v[i]))
+            break;
+    return i;
+}
+
+static void
+mark_many(struct column *c, size_t k, size_t nr)
+{
+    while (nr > 0) {
+        size_t bit = k % COLUMN_WORD_BITS, n = MIN(nr, COLUMN_WORD_BITS - bit);
+        c->present[k / COLUMN_WORD_BITS] |= UINT64_MAX >> (COLUMN_WORD_BITS - n) << bit;
+        k += n;
+        nr -= n;
+    }
+}
+
+/* The values of steps from k on that have one sample each, as scraping at the pace of the steps
+ * gives; returns how many. The last one counts only if no second sample of its step follows. */
+static size_t
+fill_paced(const struct sample_buf *b, size_t next, int64_t ref_ms, int64_t step_ms, size_t k,
+           struct column *out)
+{
+    size_t n =
+        paced_nr(b->t_ms + next, b->v + next, MIN(b->nr - next, out->nr - k), ref_ms, step_ms);
+
+    if (n > 0 && next + n < b->nr && b->t_ms[next + n] <= ref_ms + (int64_t)(n - 1) * step_ms)
+        n--;
+    if (n > 0)
+        memcpy(out->v + k, b->v + next, n * sizeof out->v[0]);
+    mark_many(out, k, n);
+    return n;
+}
+
 static void
 fill_floats(const struct select_node *s, const struct sample_buf *b, int64_t lookback_ms,
             struct column *out)
@@ -47,14 +87,23 @@ fill_floats(const struct select_node *s, const struct sample_buf *b, int64_t loo
     const struct step_grid *g = &s->base.frame->grid;
     size_t next = 0; /* the first sample behind the step */
     int64_t ref_ms = moment_of(s, 0), step_ms = s->pinned ? 0 : g->step_ms;
+    bool may_pace = step_ms > 0 && step_ms <= lookback_ms && !s->timestamps;
 
-    for (size_t k = 0; k < g->nr; k++, ref_ms += step_ms) {
+    for (size_t k = 0; k < g->nr;) {
+        size_t n = may_pace ? fill_paced(b, next, ref_ms, step_ms, k, out) : 0;
+        next += n;
+        k += n;
+        ref_ms += (int64_t)n * step_ms;
+        if (k == g->nr)
+            break;
         while (next < b->nr && b->t_ms[next] <= ref_ms)
             next++;
-        if (next == 0 || b->t_ms[next - 1] <= ref_ms - lookback_ms || is_stale(b->v[next - 1]))
-            continue;
-        out->v[k] = s->timestamps ? (double)b->t_ms[next - 1] / 1000 : b->v[next - 1];
-        column_mark(out, k);
+        if (next > 0 && b->t_ms[next - 1] > ref_ms - lookback_ms && !is_stale(b->v[next - 1])) {
+            out->v[k] = s->timestamps ? (double)b->t_ms[next - 1] / 1000 : b->v[next - 1];
+            column_mark(out, k);
+        }
+        k++;
+        ref_ms += step_ms;
     }
 }
 
