@@ -338,7 +338,8 @@ void head_note_newest(struct head *h, struct head_series *s, bool stale, bool hi
 /* Writes them to chunks_head; what fails stays in memory. Without locks. */
 bool head_seals_write(struct head *h, struct head_seals *seals, struct error *err);
 void head_seals_fini(struct head_seals *seals);
-/* A copy of the open chunk (float or histogram); false when there is none. */
+/* A view of the open chunk (float or histogram), with the number of its samples written into it;
+ * false when there is none. With the series' lock. */
 bool head_open_chunk(struct head_series *s, struct chunk *c);
 
 /* Notes a sample of the batch; older batches below `settled` are forgotten. */
