@@ -168,7 +168,7 @@ def side_by_side():
         servers[name] = start(work, name, config(static(takers[name].port), rules, scrape, more), program)
     time.sleep(max(0, on + 12 + 14 - time.time()))
     # 2.42 gives the group another slot than 3.14 does: times are then equal within an interval, not to the millisecond.
-    exact = get_json(servers["prometheus"].url + "/api/v1/status/buildinfo")[1]["data"]["version"] >= "3"
+    exact = get_json(servers["prometheus"].url + "/api/v1/status/buildinfo")[1]["data"]["version"].partition(".")[0] != "2"
     tolerance = 0 if exact else INTERVAL_MS
     mine, theirs = (by_alert(takers[name].taken) for name in ("narthex", "prometheus"))
     assert mine.keys() == theirs.keys() and len(mine) == 4, (mine.keys(), theirs.keys())
