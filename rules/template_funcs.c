@@ -622,7 +622,7 @@ index_at(const struct tvalue *key, size_t nr, size_t *i, struct error *err)
 static bool
 index_one(struct tvalue *v, const struct tvalue *key, struct error *err)
 {
-    size_t i;
+    size_t i = 0;
 
     switch (v->kind) {
     case TV_LABELS:
