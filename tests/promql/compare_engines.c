@@ -162,16 +162,28 @@ same_result(const struct query_result *a, const struct query_result *b, struct b
            same_texts(a->infos, a->infos_nr, b->infos, b->infos_nr, why);
 }
 
-/* Which of several pairs of duplicates is named depends on an order that is nobody's. */
+/* Equal labels, or several partners where there may be one. Which pair is named depends on an order
+ * that is nobody's, and of two such mistakes in one query Prometheus tells the one it comes to
+ * first. */
+static bool
+is_collision(const char *text)
+{
+    static const char *const starts[] = { "found duplicate series for the match group ",
+                                          "multiple matches for labels: ",
+                                          "vector cannot contain metrics with the same labelset" };
+
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+        if (strncmp(text, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
 static bool
 same_error(const struct error *a, const struct error *b)
 {
-    static const char duplicates[] = "found duplicate series for the match group ";
     const char *x = error_text(a), *y = error_text(b);
 
-    if (strncmp(x, duplicates, sizeof duplicates - 1) == 0)
-        return strncmp(y, duplicates, sizeof duplicates - 1) == 0;
-    return strcmp(x, y) == 0;
+    return strcmp(x, y) == 0 || (is_collision(x) && is_collision(y));
 }
 
 static struct query

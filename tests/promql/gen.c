@@ -288,7 +288,7 @@ call_experimental(struct gen *g, int depth, struct buf *out)
                                          ", {__name__=~\".*_info\",rev=\"v1\"}",
                                          ", {version=\"v2\"}" };
 
-    if (gen_below(g, 2)) {
+    if (out->n == 0) { /* further inside the order would only decide what is said first */
         buf_printf(out, "sort_by_label%s(", gen_below(g, 2) ? "_desc" : "");
         vector(g, depth - 1, out);
         buf_c(out, ", \"instance\")");
@@ -315,12 +315,10 @@ grouping(struct gen *g, struct buf *out)
 static void
 ordered_vector(struct gen *g, int depth, struct buf *out)
 {
-    if (g->instant)
-        vector(g, depth, out);
-    else if (gen_below(g, 2))
+    if (gen_below(g, 2))
         selector(g, out);
     else
-        call_range(g, 1, out);
+        call_range(g, MIN(depth, 1), out);
 }
 
 /* Values that become labels must not depend on the last bit of a C library's function. */
@@ -492,7 +490,6 @@ gen_query(struct gen *g, bool instant, struct buf *out)
     int depth = 1 + (int)gen_below(g, 4);
     unsigned kind = gen_below(g, 40);
 
-    g->instant = instant;
     if (kind == 0)
         scalar(g, depth, out);
     else if (kind == 1 && instant)

@@ -7,7 +7,6 @@ struct gen {
     uint64_t state;
     /* Experimental functions, fill modifiers, anchored and smoothed. */
     bool experimental;
-    bool instant; /* the query at work is an instant one */
 };
 
 #define GEN_START_MS INT64_C(1795005000000) /* of the data; queries ask within and around */
