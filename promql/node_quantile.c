@@ -91,9 +91,10 @@ check_quantiles(struct eval *ev, const struct aggregate_node *a, size_t steps)
     }
     if (nan)
         warn_quantile(ev, at, NAN);
-    if (!nan && max > 1)
+    /* Among extremes as Go takes them an infinity wins over NaN, and NaN over all else. */
+    if ((!nan || max == INFINITY) && max > 1)
         warn_quantile(ev, at, max);
-    if (!nan && min < 0)
+    if ((!nan || min == -INFINITY) && min < 0)
         warn_quantile(ev, at, min);
 }
 
