@@ -33,13 +33,16 @@ struct rule_group {
     /* shown; under lock */
     int64_t evaluation_ns, last_evaluation_ns;
 
-    int64_t saved_at_ns; /* when its alerts were kept last; of the evaluating thread */
+    /* Of the evaluating thread. Kept apart from what the manager's lock guards: the compiler tests
+     * neighbouring flags with one load. */
+    int64_t saved_at_ns; /* when its alerts were kept last */
+    uint32_t evaluations_nr;
+    bool should_restore;
 
     /* scheduling; under the manager's lock */
     int64_t slot_ns;     /* of the last evaluation, 0 before the first */
     int64_t due_mono_ns; /* when the next one is due */
-    unsigned evaluations_nr;
-    bool running, should_restore;
+    bool running;
     bool leaving; /* a reload replaces or removes it: not to be started again */
 };
 
