@@ -166,6 +166,22 @@ base_make(struct server *s)
 
 /* ---- life ---- */
 
+/* No part has a setting of its own there yet: the file is read so that nobody believes that a key
+ * of it took effect. */
+static bool
+narthex_config_check(const struct server *s, struct error *err)
+{
+    struct narthex_config config;
+
+    if (s->flags->narthex_config[0] == '\0')
+        return true;
+    if (!narthex_config_load(s->io, s->flags->narthex_config, &config, err))
+        return error_wrap(err, "couldn't load configuration (--narthex.config=\"%s\")",
+                          s->flags->narthex_config);
+    narthex_config_fini(&config);
+    return true;
+}
+
 static bool
 start_prepare(struct server *s, int *exit_status, struct error *err)
 {
@@ -173,6 +189,10 @@ start_prepare(struct server *s, int *exit_status, struct error *err)
 
     server_find_host(s);
     *exit_status = 2;
+    if (f->agent)
+        return error_set(err, ERR_UNAVAILABLE, "agent mode (--agent) is not built yet");
+    if (!narthex_config_check(s, err))
+        return false;
     if (!server_make_cors(s, err) || !server_make_web(s, err) ||
         !server_load_config(s, &s->config, err))
         return false;
