@@ -344,8 +344,10 @@ def main():
             check(s)
             print(f"{check.__name__}: {time.monotonic() - t:.1f} s")
     span = time.time() - began
-    samples = float(s.query(f"count_over_time(up[{int(span) + 1}s])")[0]["value"][1])
-    failed = s.query("count_over_time((up == 0)[1h:1s])")
+    # Not the target of the configuration before the reload, which may have been scraped once, in vain.
+    own = f'up{{instance="127.0.0.1:{s.port}"}}'
+    samples = float(s.query(f"count_over_time({own}[{int(span) + 1}s])")[0]["value"][1])
+    failed = s.query(f"count_over_time(({own} == 0)[1h:1s])")
     print(f"{samples:.0f} samples of {span:.0f} s, {failed[0]['value'][1] if failed else 0} of its own scrapes failed")
     assert samples >= span * 0.8 - 3, "scraping went on all the while"
     assert s.stop() == 0
