@@ -148,8 +148,10 @@ replay_range(struct replay *r, const struct node *n, uint64_t now)
 
     if (range->inner != NULL) {
         struct replay sub = { .ev = r->ev, .peak = r->peak };
+        /* One more than the steps: a part that does not depend on the step reads at the first, also
+         * where a subquery has none. */
         if (range->inner->frame->reads)
-            sub.read_at = ARENA_NEW_ARRAY(r->ev->arena, uint64_t, node_steps(range->inner));
+            sub.read_at = ARENA_NEW_ARRAY(r->ev->arena, uint64_t, node_steps(range->inner) + 1);
         now = replay_node(&sub, range->inner, now);
         merge_reads(r, range, &sub);
         r->peak = MAX(r->peak, sub.peak);
