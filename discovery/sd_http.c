@@ -189,6 +189,7 @@ begin(void *arg)
 {
     struct http_sd *d = arg;
 
+    d->next_ns = 0;
     tick(d, clock_monotonic_ns(d->base.env.clock));
     http_loop_wake(d->loop);
 }
@@ -223,6 +224,9 @@ http_sd_new(const struct discoverer_env *env, const struct http_sd_config *confi
                        "Number of refresh failures for the given SD mechanism.", by_mechanism),
         values);
     lock_init(&d->lock, LOCK_TARGET, "http_sd");
+    /* The loop's first tick may come before its address is stored here: nothing is due until
+     * begin(). */
+    d->next_ns = INT64_MAX;
     d->loop = http_loop_new("http_sd", env->clock, tick, d);
     http_loop_call(d->loop, begin, d);
     return &d->base;
